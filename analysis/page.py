@@ -1,0 +1,82 @@
+"""The report's page: findings and drawn figures in, one self-contained HTML document out."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined
+
+from analysis import tables
+from analysis.answer import answer
+from analysis.findings import Findings, Strand
+from analysis.result import SCHEMA
+
+TEMPLATE = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure as it stands in the page: base64 of its SVG, words for those who cannot see it, and a caption."""
+
+    image: str
+    alternative: str
+    caption: str
+
+
+def page(findings: Findings, figures: Mapping[str, Mapping[str, bytes]]) -> str:
+    """Render the page; ``figures`` maps an objective to its SVG images by name.
+
+    The names are ``effect``, ``levels``, ``languages`` and ``training``.
+    """
+    source = resources.files("analysis").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(
+        findings=findings,
+        answer=answer(findings),
+        conditional=any(tables.one_seed(strand) for strand in findings.strands),
+        sections=[_section(findings, strand, figures[strand.objective]) for strand in findings.strands],
+        runs=tables.runs_table(findings),
+        revisions=sorted({run.revision for run in findings.runs}),
+        schema=SCHEMA,
+    )
+
+
+def _section(findings: Findings, strand: Strand, images: Mapping[str, bytes]) -> dict[str, object]:
+    return {
+        "strand": strand,
+        "pictures": _pictures(findings, images),
+        "caveats": tables.caveats(findings, strand),
+        "clipped": tables.clipped(findings, strand),
+        "effects": tables.effects_table(findings, strand),
+        "measures": tables.other_measures_table(findings, strand),
+        "fits": tables.fits_table(findings, strand, target=findings.primary, saw_every_rung=False),
+        "fits_all": tables.fits_table(findings, strand, target=findings.primary, saw_every_rung=True),
+        "held_out": tables.held_out_table(findings, strand, target=findings.primary),
+        "spread": tables.forecast_spread(strand, target=findings.primary),
+        "origins": tables.origins_table(strand),
+        "baselines": tables.baselines_table(findings, strand),
+        "parts": tables.parts_table(strand),
+        "diagnostics": tables.diagnostics_table(strand),
+        "ledger": tables.ledger_table(strand),
+    }
+
+
+def _pictures(findings: Findings, images: Mapping[str, bytes]) -> dict[str, Picture]:
+    measure = findings.asked.measure
+    captions = {
+        "effect": f"Effect of exposure on {measure} by model size, with the laws fitted to it. The diamond is the "
+        "held-out rung, the grey band beside it the declared law's forecast. Hollow points are flagged.",
+        "levels": f"{measure} by model size at full and reduced exposure, with the teacher above and the systems that "
+        "need no training below.",
+        "languages": f"{measure} of every language, with its CC-100 class, at every size.",
+        "training": "Losses and the transport solver over training; rotations and seeds share a rung's line style.",
+    }
+    return {
+        name: Picture(
+            image=base64.b64encode(images[name]).decode(),
+            alternative=caption.split(". ")[0].rstrip("."),
+            caption=caption,
+        )
+        for name, caption in captions.items()
+    }

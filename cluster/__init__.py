@@ -1,0 +1,1 @@
+"""Where a study runs: targets, checks before submission, and submission itself."""

@@ -1,0 +1,88 @@
+"""What a study asks of machines, from its executions and arithmetic alone, and whether given nodes can meet it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cluster.targets import Node
+from studies.schema.cost import parameters_of, state_bytes_per_rank
+from studies.schema.run import LookUp
+from studies.schema.study import Study, expand
+
+GIB = 2**30
+FP32_BYTES = 4
+STATE_BYTES_PER_WEIGHT = 16
+"""Weights, gradients and Adam moments of one weight, in fp32 or in bf16 with a master copy: 16 bytes either way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Like workers: ``count`` of them at once, each with ``cpus`` and ``gpus``, holding ``state_bytes`` of a model.
+
+    ``rungs`` need them. Activations come on top of ``state_bytes``.
+    """
+
+    rungs: tuple[str, ...]
+    count: int
+    cpus: int
+    gpus: int
+    state_bytes: float
+
+
+def demands(study: Study) -> tuple[Workers, ...]:
+    """The kinds of workers that a study needs, one after another; rungs that need the same kind share it."""
+    found: dict[tuple[int, int], Workers] = {}
+    for point in expand(study):
+        if isinstance(point.run, LookUp):
+            continue
+        execution = study.execution_of(point)
+        kind = (execution.threads, execution.gpus_per_worker)
+        known = found.get(kind)
+        held = state_bytes_per_rank(point.run, execution)
+        found[kind] = Workers(
+            rungs=tuple(dict.fromkeys((*(known.rungs if known else ()), point.labels.rung))),
+            count=max(known.count if known else 0, execution.workers),
+            cpus=execution.threads,
+            gpus=execution.gpus_per_worker,
+            state_bytes=max(known.state_bytes if known else 0.0, held),
+        )
+    return tuple(found.values())
+
+
+def storage_bytes(study: Study) -> float:
+    """Bytes that a study leaves at most: every run's final weights, and the checkpoints of the largest."""
+    trained = [point for point in expand(study) if not isinstance(point.run, LookUp)]
+    finals = sum(FP32_BYTES * parameters_of(point.run).total for point in trained)
+    checkpoints = max(
+        (study.execution_of(point).keep_checkpoints + 1) * STATE_BYTES_PER_WEIGHT * parameters_of(point.run).total
+        for point in trained
+    )
+    return finals + checkpoints
+
+
+def shortfalls(study: Study, nodes: Sequence[Node]) -> list[str]:
+    """What the nodes lack for a study, in words; empty when every kind of workers has its places."""
+    return [text for asked in demands(study) for text in _shortfall(asked, nodes)]
+
+
+def _shortfall(asked: Workers, nodes: Sequence[Node]) -> Iterable[str]:
+    named = f"rung {', '.join(asked.rungs)}" if len(asked.rungs) <= 2 else f"{len(asked.rungs)} rungs"
+    each = f"{asked.cpus} CPUs" + (f" and {asked.gpus} GPUs" if asked.gpus else "")
+    places = sum(_places(asked, node) for node in nodes)
+    if places < asked.count:
+        yield (
+            f"{named} needs {asked.count} workers of {each}, the nodes have places for {places}; "
+            "lower workers, threads or gpus_per_worker in the study's Execution, or add nodes"
+        )
+        return
+    able = [node for node in nodes if _places(asked, node)]
+    room = max(node.gpu_gib * asked.gpus if asked.gpus else node.memory_gib for node in able)
+    if asked.state_bytes > room * GIB:
+        yield (
+            f"{named} holds {asked.state_bytes / GIB:.1f} GiB of weights, gradients and moments in each worker, which "
+            f"has {room} GiB; raise zero_stage or workers in the study's Execution"
+        )
+
+
+def _places(asked: Workers, node: Node) -> int:
+    by_cpu = node.cpus // asked.cpus
+    return min(by_cpu, node.gpus // asked.gpus) if asked.gpus else by_cpu

@@ -1,0 +1,215 @@
+"""The only place that turns schema values into objects: data, encoders and cached vectors of a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.criteria import criterion
+from harness.data.atlas import AtlasData, open_atlas
+from harness.data.bitext import Line
+from harness.data.names import ENGLISH
+from harness.data.tokenizer import encode as tokenize
+from harness.document_frequency import inverse_document_frequency
+from harness.encoders import TokenEncoder
+from harness.examples import BitextExamples, Examples, RankingExamples, Sequences, TeacherVectors, TokenWeights
+from harness.late_interaction import Ragged
+from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
+from studies.schema.evaluation import Split
+from studies.schema.execution import Execution
+from studies.schema.key import digest, run_key
+from studies.schema.objective import Objective, uses_idf
+from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, Atlas, Bitext, Student, Teacher
+from studies.schema.storage import Storage, read_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materials:
+    """What a run trains on. ``facts`` are counts for the record."""
+
+    train: Examples
+    held_out: Examples
+    token_size: int
+    facts: Mapping[str, Any]
+
+
+@cache
+def collection(storage: Storage, declaration: Atlas) -> AtlasData:
+    """The collection in memory; opened once per process."""
+    return open_atlas(storage, declaration)
+
+
+@lru_cache(maxsize=2)
+def trained(storage: Storage, key: str) -> TokenEncoder:
+    """The encoder that a finished run left; the last two are kept, a teacher and a student.
+
+    Raises ValueError when there is none, Damaged when it was altered.
+    """
+    folder = storage.final(key)
+    if read_manifest(folder) is None:
+        raise ValueError(f"run {key} has no trained model in {folder}; train it first")
+    return TokenEncoder.load(folder)
+
+
+def sequences(atlas: AtlasData, texts: Sequence[str]) -> Sequences:
+    """Texts as token ids."""
+    tokenizer = atlas.tokenizer()
+    padding = tokenizer.pad_token_id
+    assert isinstance(padding, int)
+    return Sequences.of(tokenize(tokenizer, texts), padding)
+
+
+def materials(storage: Storage, run: Teacher | Student, execution: Execution, device: torch.device) -> Materials:
+    """The training data of a run, with everything it caches already in storage afterwards."""
+    match run:
+        case Teacher():
+            return _ranking(collection(storage, run.collection), run)
+        case Student():
+            lines = _lines(storage, run.teacher, run.bitext, execution.teacher_cache_bytes, device)
+            return Materials(
+                train=_bitext_examples(lines.train, run.objective, lines.weights),
+                held_out=_bitext_examples(lines.held_out, run.objective, lines.weights),
+                token_size=run.teacher.token_size,
+                facts=lines.facts,
+            )
+        case unknown:
+            assert_never(unknown)
+
+
+def passage_vectors(storage: Storage, teacher: Teacher, device: torch.device) -> Ragged:
+    """The teacher's vectors of every passage, in the collection's order."""
+    atlas = collection(storage, teacher.collection)
+    key = run_key(teacher)
+    directory = storage.embeddings(key, f"passages-{atlas.declaration.revision}")
+    found = stored(directory)
+    if found is None:
+        texts = sequences(atlas, [passage.text for passage in atlas.passages])
+        found = encode(trained(storage, key), texts, device)
+        store(directory, found)
+    return found
+
+
+def _ranking(atlas: AtlasData, run: Teacher) -> Materials:
+    place = {passage.id: index for index, passage in enumerate(atlas.passages)}
+    passages = sequences(atlas, [passage.text for passage in atlas.passages])
+
+    def examples(
+        texts: Sequence[str], answers: Sequence[Sequence[str]], shown: Sequence[Sequence[str]]
+    ) -> RankingExamples:
+        """Pairs of each query and the passages shown beside it; no answer to the query serves as a negative."""
+        return RankingExamples(
+            queries=sequences(atlas, texts),
+            passages=passages,
+            pairs=np.array([(i, place[passage]) for i, found in enumerate(shown) for passage in sorted(found)]),
+            relevant=[frozenset(place[passage] for passage in found) for found in answers],
+            objective=run.objective,
+        )
+
+    pairs = atlas.teacher_pairs()
+    positives = [pair.positives for pair in pairs]
+    train = examples([pair.text for pair in pairs], positives, positives)
+    watched = atlas.queries[Split.VALIDATION][:HELD_OUT_QUERIES]
+    held_out = examples(
+        [atlas.text(query, ENGLISH) for query in watched],
+        [query.names for query in watched],
+        [(query.subject,) for query in watched],
+    )
+    facts = {"training_pairs": len(train.pairs), "training_queries": len(pairs)}
+    return Materials(train=train, held_out=held_out, token_size=run.token_size, facts=facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sides:
+    """Lines as token ids, beside the teacher's vectors of their English sides."""
+
+    source: Sequences
+    english_of: NDArray[np.int64]
+    teacher: TeacherVectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lines:
+    """What students of every size and objective share."""
+
+    train: _Sides
+    held_out: _Sides
+    weights: TokenWeights
+    facts: Mapping[str, Any]
+
+
+@lru_cache(maxsize=2)
+def _lines(storage: Storage, teacher: Teacher, bitext: Bitext, cache_bytes: int, device: torch.device) -> _Lines:
+    """Kept for the next run of a worker group, which often has the same bitext."""
+    atlas = collection(storage, teacher.collection)
+    lines = atlas.bitext(bitext)
+    watched = _validation_lines(atlas)
+    english = sorted({text for _, text in [*((line.text, line.english) for line in lines), *watched]})
+    place = {text: index for index, text in enumerate(english)}
+    english_ids = sequences(atlas, english)
+    vectors = _teacher_vectors(storage, teacher, english_ids, english, cache_bytes, device)
+
+    def sides(pairs: Sequence[tuple[str, str]]) -> _Sides:
+        return _Sides(
+            source=sequences(atlas, [text for text, _ in pairs]),
+            english_of=np.array([place[text] for _, text in pairs]),
+            teacher=vectors,
+        )
+
+    train = sides([(line.text, line.english) for line in lines])
+    size = teacher.collection.vocabulary_size
+    times = np.bincount(train.english_of, minlength=len(english))
+    weights = TokenWeights(
+        source_V=inverse_document_frequency(train.source, size),
+        english_V=inverse_document_frequency(english_ids, size, times),
+        english=english_ids,
+    )
+    facts = {"lines": _counts(lines), "tokens_per_line": round(float(train.source.lengths.mean()), 2)}
+    return _Lines(train=train, held_out=sides(watched), weights=weights, facts=facts)
+
+
+def _bitext_examples(sides: _Sides, objective: Objective, weights: TokenWeights) -> BitextExamples:
+    return BitextExamples(
+        source=sides.source,
+        english_of=sides.english_of,
+        teacher=sides.teacher,
+        criterion=criterion(objective),
+        weights=weights if uses_idf(objective) else None,
+    )
+
+
+def _validation_lines(atlas: AtlasData) -> list[tuple[str, str]]:
+    """Validation compositions as lines: text in a language and in English, languages in turn."""
+    languages = atlas.declaration.languages
+    queries = atlas.queries[Split.VALIDATION]
+    chosen = [(queries[i % len(queries)], languages[i % len(languages)]) for i in range(HELD_OUT_LINES)]
+    return [(atlas.text(query, language), atlas.text(query, ENGLISH)) for query, language in chosen]
+
+
+def _teacher_vectors(
+    storage: Storage,
+    teacher: Teacher,
+    texts: Sequences,
+    english: Sequence[str],
+    cache_bytes: int,
+    device: torch.device,
+) -> TeacherVectors:
+    key = run_key(teacher)
+    if 4 * teacher.token_size * len(texts.ids) > cache_bytes:
+        return LiveTeacher(trained(storage, key), texts, device)
+    directory = storage.embeddings(key, f"english-{digest('english/1', list(english))}")
+    found = stored(directory)
+    if found is None:
+        found = encode(trained(storage, key), texts, device)
+        store(directory, found)
+    return CachedTeacher(found)
+
+
+def _counts(lines: Sequence[Line]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for line in lines:
+        counts[line.language] = counts.get(line.language, 0) + 1
+    return counts

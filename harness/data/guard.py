@@ -1,0 +1,68 @@
+"""Keeps queries, captions and other texts that models are tested on out of training data."""
+
+import unicodedata
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import regex
+
+from harness.data.retrieval import Loaded
+from studies.schema.collection import TRAIN
+
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+
+
+class Guard:
+    """A set of texts, known by a hash of eight bytes each.
+
+    Two texts are the same when they differ in case, punctuation, spacing or compatible characters (NFKC) alone.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        plain = [folded for text in texts if _WORD.search(folded := _fold(text))]
+        self._hashes = {_hash(folded) for folded in plain}
+        # Most lines begin with a word that begins no query, which saves hashing them.
+        self._first_words = {_first_word(folded) for folded in plain}
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def __or__(self, other: "Guard") -> "Guard":
+        union = Guard()
+        union._hashes = self._hashes | other._hashes
+        union._first_words = self._first_words | other._first_words
+        return union
+
+    def holds(self, text: str) -> bool:
+        """Whether the text is one of those kept from training."""
+        if not self._hashes:
+            return False
+        folded = _fold(text)
+        return _first_word(folded) in self._first_words and _hash(folded) in self._hashes
+
+
+def guard_of(collections: Iterable[Loaded]) -> Guard:
+    """A guard over all queries of the collections, those of their training splits left out.
+
+    Judgments need no guard of their own: without its query a judged passage says nothing.
+    """
+    return Guard(
+        text
+        for collection in collections
+        for split, texts in collection.texts.items()
+        if split != TRAIN
+        for text in texts.values()
+    )
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _first_word(folded: str) -> str:
+    word = _WORD.search(folded)
+    return word.group() if word else ""
+
+
+def _hash(folded: str) -> bytes:
+    return blake2b(" ".join(_WORD.findall(folded)).encode(), digest_size=8).digest()

@@ -1,0 +1,225 @@
+"""Parallel text made ready for distillation: filtered, drawn and tokenised in a stream, published once, mapped later.
+
+Lines that pass the filters are written beside the result with a hash each; repetitions are dropped and lines drawn by
+these hashes; the drawn lines are tokenised in their order. Which batch a line is in is :mod:`harness.data.batches`'
+business. No step holds more than a batch of lines or a partition of hashes.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain, compress, islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.data.guard import Guard
+from harness.data.line_filters import Reason, kept
+from harness.data.parallel_files import read_lines
+from harness.data.selection import draw_marked, mapped_hashes, mapped_marks, mark_first, shares
+from studies.schema.parallel import Corpus, ParallelText
+from studies.schema.publication import publish, read_manifest
+
+logger = logging.getLogger(__name__)
+
+BATCH = 8192
+"""Lines that are hashed and tokenised together."""
+
+SIDES = ("source", "target")
+
+Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+"""Token ids of each text, special tokens included, cut to what the model reads."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Tokenised lines of all pairs, one pair after another, mapped from files.
+
+    ``ids`` of side 0 are the student's, of side 1 the teacher's; of side s, line i is
+    ``ids[s][offsets[s][i] : offsets[s][i + 1]]``. ``pair_of`` is a line's place in ``pairs``. ``record`` says what was
+    read and dropped.
+    """
+
+    ids: tuple[NDArray[np.int32], NDArray[np.int32]]
+    offsets: tuple[NDArray[np.int64], NDArray[np.int64]]
+    pair_of: NDArray[np.uint16]
+    pairs: tuple[str, ...]
+    record: Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+def prepare(
+    folder: Path, declaration: ParallelText, *, source: Tokenize, target: Tokenize, guard: Guard, place: Path
+) -> Prepared:
+    """Publish the declared lines at ``place``, unless they are there, and map them.
+
+    Corpora lie below ``folder``; ``source`` and ``target`` tokenise the student's and the teacher's side. Needs disk
+    for the filtered text while it works. ValueError or OSError for corpora other than declared, or when nothing is
+    left.
+    """
+    if read_manifest(place, verify=False) is None:
+        with publish(place) as partial:
+            _write(folder, declaration, (source, target), guard, partial)
+    return open_prepared(place)
+
+
+def open_prepared(place: Path) -> Prepared:
+    """Map what :func:`prepare` published."""
+    if read_manifest(place, verify=False) is None:
+        raise FileNotFoundError(f"{place} holds no prepared parallel text; prepare it first")
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    first, second = (
+        (np.load(place / f"{side}.ids.npy", mmap_mode="r"), np.load(place / f"{side}.offsets.npy", mmap_mode="r"))
+        for side in SIDES
+    )
+    return Prepared(
+        ids=(first[0], second[0]),
+        offsets=(first[1], second[1]),
+        pair_of=np.load(place / "pair_of.npy", mmap_mode="r"),
+        pairs=tuple(record["pairs"]),
+        record=record,
+    )
+
+
+def _write(
+    folder: Path, declaration: ParallelText, tokenize: tuple[Tokenize, Tokenize], guard: Guard, partial: Path
+) -> None:
+    corpora: dict[str, dict[str, int]] = {}
+    for corpus in declaration.corpora:
+        counts: Counter[Reason] = Counter()
+        lines = kept(read_lines(folder, corpus, counts), declaration.filters, guard, counts)
+        passed = _spill(partial, corpus, lines)
+        corpora[corpus.name] = {"read": passed + counts.total(), **_by_name(counts), "passed": passed}
+        logger.info("%s: %d lines read, %d passed", corpus.name, passed + counts.total(), passed)
+    pairs = _draw(declaration, partial)
+    sides = _Sides(partial)
+    for number, pair in enumerate(declaration.pairs):
+        pairs[pair] |= sides.append(number, _drawn(partial, pair), tokenize)
+    sides.close()
+    for pair in declaration.pairs:
+        for kind in ("text", "hashes", "marks"):
+            (partial / f"{pair}.{kind}").unlink(missing_ok=True)
+    record = {"corpora": corpora, "pairs": pairs}
+    (partial / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _spill(partial: Path, corpus: Corpus, lines: Iterable[tuple[str, str]]) -> int:
+    """Append lines and their hashes to the pair's files; returns how many."""
+    number = 0
+    with (partial / f"{corpus.pair}.text").open("ab") as text, (partial / f"{corpus.pair}.hashes").open("ab") as hashes:
+        for block in _blocks(lines):
+            rows = [f"{source}\t{target}\n".encode() for source, target in block]
+            hashes.write(b"".join([blake2b(row, digest_size=8).digest() for row in rows]))
+            text.writelines(rows)
+            number += len(rows)
+    return number
+
+
+def _draw(declaration: ParallelText, partial: Path) -> dict[str, dict[str, int]]:
+    """Mark the lines of each pair that are used; returns counts by pair."""
+    caps = dict(declaration.caps)
+    counts: dict[str, dict[str, int]] = {}
+    available: dict[str, int] = {}
+    for pair in declaration.pairs:
+        hashes, marks = _hashes_and_marks(partial, pair)
+        unique = mark_first(hashes, marks) if len(hashes) else 0
+        available[pair] = min(unique, caps.get(pair, unique))
+        counts[pair] = {Reason.DUPLICATE.value: len(hashes) - unique, Reason.OVER_CAP.value: unique - available[pair]}
+    for pair, share in shares(available, declaration.lines, declaration.exponent).items():
+        if available[pair] == 0:
+            raise ValueError(
+                f"no line of pair {pair} passed the filters; relax them, or leave its corpora out: "
+                f"{', '.join(corpus.name for corpus in declaration.corpora if corpus.pair == pair)}"
+            )
+        draw_marked(*_hashes_and_marks(partial, pair), share, declaration.seed)
+        counts[pair] |= {Reason.NOT_DRAWN.value: available[pair] - share, "lines": share}
+    return counts
+
+
+def _hashes_and_marks(partial: Path, pair: str) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    hashes = mapped_hashes(partial / f"{pair}.hashes")
+    return hashes, mapped_marks(partial / f"{pair}.marks", len(hashes))
+
+
+def _drawn(partial: Path, pair: str) -> Iterator[tuple[str, str]]:
+    _, marks = _hashes_and_marks(partial, pair)
+    with (partial / f"{pair}.text").open("rb") as text:
+        for first in range(0, len(marks), BATCH):
+            mine = marks[first : first + BATCH]
+            lines = [next(text) for _ in range(len(mine))]
+            for line in compress(lines, mine.tolist()):
+                source, _, target = line.decode().rstrip("\n").partition("\t")
+                yield source, target
+
+
+class _Sides:
+    """Token ids and offsets of both sides, and each line's pair, appended to arrays in files."""
+
+    def __init__(self, partial: Path) -> None:
+        types = {f"{side}.{kind}": dtype for side in SIDES for kind, dtype in (("ids", "<i4"), ("offsets", "<i8"))}
+        self._files = {name: _Growing(partial / f"{name}.npy", dtype) for name, dtype in types.items()}
+        self._pair_of = _Growing(partial / "pair_of.npy", "<u2")
+        for side in SIDES:
+            self._files[f"{side}.offsets"].append([0])
+        self._ends = dict.fromkeys(SIDES, 0)
+
+    def append(
+        self, pair: int, lines: Iterable[tuple[str, str]], tokenize: tuple[Tokenize, Tokenize]
+    ) -> dict[str, int]:
+        """Tokenise and write a pair's lines; returns the tokens of each side."""
+        before = dict(self._ends)
+        for block in _blocks(lines):
+            for side, encode, texts in zip(SIDES, tokenize, zip(*block, strict=True), strict=True):
+                encoded = encode(texts)
+                lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+                if len(lengths) != len(texts) or not lengths.all():
+                    raise ValueError(
+                        f"the {side} tokenizer gives {texts[int(lengths.argmin())]!r} no token; use another"
+                    )
+                self._files[f"{side}.ids"].append(list(chain.from_iterable(encoded)))
+                self._files[f"{side}.offsets"].append(self._ends[side] + np.cumsum(lengths))
+                self._ends[side] += int(lengths.sum())
+            self._pair_of.append(np.full(len(block), pair))
+        return {f"{side} tokens": self._ends[side] - before[side] for side in SIDES}
+
+    def close(self) -> None:
+        """Write the arrays' final lengths."""
+        for file in (*self._files.values(), self._pair_of):
+            file.close()
+
+
+class _Growing:
+    """A one-dimensional array in a .npy file whose length is known at the end; numpy leaves room in the header."""
+
+    def __init__(self, path: Path, dtype: str) -> None:
+        self._file = path.open("wb")
+        self._dtype = np.dtype(dtype)
+        self._length = 0
+        self._write_header()
+
+    def append(self, numbers: ArrayLike) -> None:
+        array = np.asarray(numbers, dtype=self._dtype)
+        self._file.write(array.tobytes())
+        self._length += len(array)
+
+    def close(self) -> None:
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+
+    def _write_header(self) -> None:
+        described = {"shape": (self._length,), "fortran_order": False, "descr": self._dtype.str}
+        np.lib.format.write_array_header_1_0(self._file, described)
+
+
+def _blocks(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], ...]]:
+    remaining = iter(lines)
+    while block := tuple(islice(remaining, BATCH)):
+        yield block
+
+
+def _by_name(counts: Counter[Reason]) -> dict[str, int]:
+    return {reason.value: counts[reason] for reason in Reason if counts[reason]}

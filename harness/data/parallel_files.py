@@ -1,0 +1,116 @@
+"""Lines of parallel text from files: Moses pairs, plain, packed or zipped, and tables with or without scores."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, assert_never
+from zipfile import BadZipFile, ZipFile
+
+from harness.data.line_filters import MALFORMED, Reason
+from harness.data.records import check_files, opened
+from studies.schema.parallel import Corpus, Moses, MosesZip, Tsv
+
+MOST_MALFORMED = 0.01
+"""Share of lines of a file that may be broken; with more, the file is not what was declared."""
+
+
+def read_lines(folder: Path, corpus: Corpus, counts: Counter[Reason]) -> Iterator[tuple[str, str]]:
+    """Source and target of every readable line, in the order of the files; the others are counted.
+
+    ValueError or OSError for files other than declared, sides of unlike length, or more broken lines than chance gives.
+    """
+    check_files(f"corpus {corpus.name}", folder, corpus.paths, corpus.revision)
+    match corpus.files:
+        case Moses() as files:
+            with opened(folder / files.source) as source, opened(folder / files.target) as target:
+                yield from _aligned(corpus, source, target, f"{folder / files.source}", files.target, counts)
+        case MosesZip() as files:
+            place = f"{folder / files.path}: {files.source}"
+            with _members(folder / files.path, files) as (source, target):
+                yield from _aligned(corpus, source, target, place, files.target, counts)
+        case Tsv() as files:
+            yield from _table(corpus, folder / files.path, files, counts)
+        case unknown:
+            assert_never(unknown)
+
+
+@contextmanager
+def _members(path: Path, files: MosesZip) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    try:
+        with ZipFile(path) as archive:
+            names = archive.namelist()
+            if missing := [name for name in (files.source, files.target) if name not in names]:
+                raise ValueError(f"{path} has no member {missing[0]!r}; it has {', '.join(names)}")
+            with archive.open(files.source) as source, archive.open(files.target) as target:
+                yield source, target
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; put the archive there") from None
+    except BadZipFile as error:
+        raise ValueError(f"{path} is no whole zip archive ({error}); fetch it again") from error
+
+
+def _aligned(
+    corpus: Corpus, source: IO[bytes], target: IO[bytes], place: str, other: str, counts: Counter[Reason]
+) -> Iterator[tuple[str, str]]:
+    total = 0
+    first = ""
+    for total, (left, right) in enumerate(zip_longest(source, target), start=1):
+        if left is None or right is None:
+            rest = total + sum(1 for _ in (target if left is None else source))
+            ends = (total - 1, rest) if left is None else (rest, total - 1)
+            raise ValueError(
+                f"{place} has {ends[0]:,} lines, {other} has {ends[1]:,}; lines of two files belong together by their "
+                "number, so one of them is cut short or shifted: fetch both again"
+            )
+        try:
+            yield left.decode(), right.decode()
+        except UnicodeDecodeError as error:
+            counts[Reason.BROKEN_UTF8] += 1
+            first = first or f"{place}, line {total}: {error.reason}"
+    _check_malformed(corpus, place, total, first, counts)
+
+
+def _table(corpus: Corpus, path: Path, files: Tsv, counts: Counter[Reason]) -> Iterator[tuple[str, str]]:
+    total = 0
+    first = ""
+    with opened(path) as stream:
+        for total, raw in enumerate(stream, start=1):
+            reason, line = _row(raw, files, corpus.least_score)
+            if reason is None:
+                yield line
+                continue
+            counts[reason] += 1
+            if reason in MALFORMED:
+                first = first or f"{path}, line {total}: {reason}"
+    _check_malformed(corpus, str(path), total, first, counts)
+
+
+def _row(raw: bytes, files: Tsv, least: float | None) -> tuple[Reason | None, tuple[str, str]]:
+    nothing = ("", "")
+    try:
+        cells = raw.decode().rstrip("\r\n").split("\t")
+    except UnicodeDecodeError:
+        return Reason.BROKEN_UTF8, nothing
+    if len(cells) != files.columns:
+        return Reason.WRONG_COLUMNS, nothing
+    if files.score is not None and least is not None:
+        try:
+            score = float(cells[files.score])
+        except ValueError:
+            return Reason.NO_SCORE, nothing
+        if not score >= least:
+            return Reason.LOW_SCORE, nothing
+    return None, (cells[files.source], cells[files.target])
+
+
+def _check_malformed(corpus: Corpus, place: str, total: int, first: str, counts: Counter[Reason]) -> None:
+    if total == 0:
+        raise ValueError(f"{place} has no lines; fetch the file again, or leave corpus {corpus.name} out")
+    broken = sum(counts[reason] for reason in MALFORMED)
+    if broken > MOST_MALFORMED * total and broken > 1:
+        raise ValueError(
+            f"{first}; {broken:,} of {total:,} lines of corpus {corpus.name} are broken, more than "
+            f"{MOST_MALFORMED:.0%}: declare the file's own columns, or convert it to UTF-8"
+        )

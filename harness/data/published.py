@@ -1,0 +1,220 @@
+"""Collections through ``ir_datasets``, which fetches their published files and compares their MD5 sums."""
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import ir_datasets
+import requests
+from ir_datasets.util import Download, DownloadConfig, HashVerificationError
+
+from harness.data.retrieval import Document, Loaded, Qrels
+from studies.schema.collection import UNPINNED, IrDataset, Split
+
+DIGITS = 10
+"""Hexadecimal digits of each of the two hashes in a revision."""
+
+Component = Any
+"""A part of ``ir_datasets``, which has no types."""
+
+
+class Unavailable(OSError):
+    """Published files that could not be had: no network, an unreachable or gated host, documents under licence."""
+
+
+def load_published(declaration: IrDataset) -> Loaded:
+    """Fetch what is missing and read queries and judgments; passages are read when asked for.
+
+    ValueError for an id, split or field that does not exist, or files other than declared; Unavailable for files that
+    cannot be had.
+    """
+    with explained(declaration.name, "its files"):
+        revision = published_revision(declaration)
+    if revision != declaration.revision:
+        raise ValueError(
+            f"{declaration.name} is declared with revision {declaration.revision!r}; ir_datasets "
+            f"{ir_datasets.__version__} reads {revision!r}. Install the version that the catalogue names, or declare "
+            "what this one reads"
+        )
+    return Loaded(
+        name=declaration.name,
+        revision=revision,
+        licence=declaration.licence,
+        relevance=declaration.relevance,
+        pair=declaration.pair,
+        texts={split.name: _topics(split, declaration) for split in declaration.splits},
+        judgments={split.name: _qrels(split) for split in declaration.splits if split.judged},
+        source=partial(_passages, declaration),
+        locate=lambda split, query, passage: f"judgments of {declaration.name}, split {split!r}",
+        count=declaration.count,
+    )
+
+
+def published_revision(declaration: IrDataset) -> str:
+    """Hashes over the MD5 sums of the files that hold the splits, and of those that hold the passages.
+
+    They are known without a network. CLIRMatrix, whose list of sums is itself a file, has that file's.
+    """
+    if declaration.passages.startswith("clirmatrix/"):
+        listing = _digest([DownloadConfig.context("clirmatrix")["downloads"]])
+        return f"{listing}.{listing}"
+    parts: list[Component] = []
+    for split in declaration.splits:
+        found = _dataset(split.source, declaration)
+        parts.append(found.queries_handler())
+        if split.judged:
+            parts.append(found.qrels_handler())
+    return f"{_digest(parts)}.{_digest([_dataset(declaration.passages, declaration).docs_handler()])}"
+
+
+@contextmanager
+def explained(name: str, what: str) -> Iterator[None]:
+    """Turn what ``ir_datasets`` raises into one sentence with a remedy."""
+    home = os.environ.get("IR_DATASETS_HOME", "~/.ir_datasets")
+    try:
+        yield
+    except Unavailable:
+        raise
+    except HashVerificationError as error:
+        raise Unavailable(
+            f"{name}: {what} came, but is not what was published ({error}); the host may ask for a login, or the "
+            f"download broke off. Fetch it by hand into {home}, or try again"
+        ) from error
+    except FileNotFoundError as error:
+        raise Unavailable(
+            f"{name}: {what} must be fetched by hand, since its licence or host allows no other way; ir_datasets looks "
+            f"for {error}, and its page on the collection says how"
+        ) from error
+    except EOFError as error:
+        raise Unavailable(
+            f"{name}: {what} breaks off or asks for a password ({error}); fetch it by hand into {home}"
+        ) from error
+    except requests.RequestException as error:
+        raise Unavailable(_unreachable(name, what, error, home)) from error
+    except RuntimeError as error:
+        causes = error.args[1] if _is_download(error) else []
+        network = [cause for _, cause in causes if isinstance(cause, requests.RequestException)]
+        if network:
+            raise Unavailable(_unreachable(name, what, network[-1], home)) from error
+        raise ValueError(
+            f"{name}: {what} cannot be read ({error}); delete it below {home} to fetch it again"
+        ) from error
+    except (UnicodeDecodeError, zlib.error, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{name}: {what} cannot be read ({error!r}); delete it below {home} to fetch it again"
+        ) from error
+
+
+def _is_download(error: Exception) -> bool:
+    """Whether ``ir_datasets`` lists in it why each source failed."""
+    return isinstance(error, RuntimeError) and len(error.args) == 2 and isinstance(error.args[1], list)
+
+
+def _unreachable(name: str, what: str, error: requests.RequestException, home: str) -> str:
+    status = error.response.status_code if error.response is not None else None
+    if status in (401, 403):
+        return (
+            f"{name}: the host of {what} refuses ({status}); it may be gated. Accept its terms and put the files into "
+            f"{home}, or read them as a LocalCollection"
+        )
+    return (
+        f"{name}: {what} cannot be fetched ({type(error).__name__}); without a network, copy {home} from a machine "
+        "that has them, and set IR_DATASETS_HOME"
+    )
+
+
+def _dataset(name: str, declaration: IrDataset) -> Component:
+    try:
+        return ir_datasets.registry[name]
+    except KeyError:
+        near = get_close_matches(name, list(ir_datasets.registry), n=3)
+        raise ValueError(
+            f"ir_datasets {ir_datasets.__version__} has no {name!r}"
+            + (f"; near it are {', '.join(near)}" if near else "")
+            + f". {declaration.name} is declared with {', '.join(split.source for split in declaration.splits)}"
+        ) from None
+
+
+def _digest(parts: list[Component]) -> str:
+    seen: dict[int, Component] = {}
+    for part in parts:
+        _collect(part, seen)
+    sums = {value.expected_md5 for value in seen.values() if isinstance(value, Download) and value.expected_md5}
+    return sha256("\n".join(sorted(sums)).encode()).hexdigest()[:DIGITS] if sums else UNPINNED
+
+
+def _collect(value: Component, seen: dict[int, Component]) -> None:
+    """Note by identity everything that a part of ``ir_datasets`` is built on, its downloads among them."""
+    if id(value) in seen:
+        return
+    if isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            _collect(item, seen)
+    elif type(value).__module__.startswith("ir_datasets") and hasattr(value, "__dict__"):
+        seen[id(value)] = value
+        _collect(vars(value), seen)
+
+
+def _topics(split: Split, declaration: IrDataset) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    with explained(split.source, "its queries"):
+        found = _dataset(split.source, declaration)
+        _check_fields(split.source, found.queries_cls()._fields, declaration.query_fields)
+        for query in found.queries_iter():
+            text = _text(query, declaration.query_fields)
+            if not text or query.query_id in texts:
+                state = "is empty" if not text else "occurs twice"
+                raise ValueError(
+                    f"{split.source}: query {query.query_id!r} {state}; name other fields, or another split"
+                )
+            texts[query.query_id] = text
+    if not texts:
+        known = ", a known defect (its issue 292)" if split.source.endswith("trec-2023") else ""
+        raise ValueError(
+            f"ir_datasets finds no queries in {split.source}{known}; leave the split out, fetch its files again, or "
+            "read them as a LocalCollection"
+        )
+    return texts
+
+
+def _qrels(split: Split) -> Qrels:
+    qrels: dict[str, dict[str, int]] = {}
+    with explained(split.source, "its judgments"):
+        for judged in ir_datasets.registry[split.source].qrels_iter():
+            if qrels.setdefault(judged.query_id, {}).setdefault(judged.doc_id, judged.relevance) != judged.relevance:
+                raise ValueError(
+                    f"{split.source} judges {judged.doc_id!r} twice for query {judged.query_id!r}, differently"
+                )
+    return qrels
+
+
+def _passages(declaration: IrDataset) -> Iterator[Document]:
+    number = 0
+    with explained(declaration.name, "its passages"):
+        found = _dataset(declaration.passages, declaration)
+        _check_fields(declaration.passages, found.docs_cls()._fields, declaration.passage_fields)
+        try:
+            for passage in found.docs_iter():
+                number += 1
+                yield Document(passage.doc_id, _text(passage, declaration.passage_fields))
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            if _is_download(error):
+                raise
+            raise ValueError(
+                f"{declaration.name}, passage {number + 1} of {found.docs_handler().docs_path(False)}: {error!r}; "
+                "delete the file to fetch it again"
+            ) from error
+
+
+def _check_fields(name: str, existing: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    if missing := [field for field in wanted if field not in existing]:
+        raise ValueError(f"{name} has no field {', '.join(missing)}; its fields are {', '.join(existing)}")
+
+
+def _text(record: Component, fields: tuple[str, ...]) -> str:
+    return " ".join(" ".join(str(getattr(record, field) or "") for field in fields).split())

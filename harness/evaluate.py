@@ -1,0 +1,207 @@
+"""Encode queries, search the teacher's passages exactly, and score per query.
+
+Passages are read by the teacher once and reused for every student. Every test query has a row in the result; a query
+that got no passage scores zero, it is never left out.
+"""
+
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import assert_never
+
+import ir_measures
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from ir_measures import Measure, Qrel, ScoredDoc
+
+from harness.assemble import collection, passage_vectors, sequences, trained
+from harness.data.atlas import AtlasData
+from harness.data.compositions import Query
+from harness.data.look_up import DictionaryLookUp, copy_through
+from harness.data.names import ENGLISH
+from harness.encoders import TokenEncoder
+from harness.evaluation_key import key_of
+from harness.late_interaction import Ragged, search
+from harness.vectors import encode
+from studies.schema.evaluation import Evaluation
+from studies.schema.key import run_key
+from studies.schema.record import State, validation_name
+from studies.schema.run import LookUp, Run, Student, Teacher, teacher_of
+from studies.schema.state import write_state
+from studies.schema.storage import Storage, publish, read_manifest
+
+SCHEMA = 1
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Value by query and measure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One language: what was retrieved and what it is worth."""
+
+    ranking: Sequence[ScoredDoc]
+    scores: Scores
+
+
+def evaluate(storage: Storage, run: Run, evaluation: Evaluation) -> Path:
+    """Evaluate a finished run and publish measures, per-query scores and the TREC run; returns where they lie."""
+    key = key_of(run, evaluation)
+    target = storage.evaluation(run_key(run), key)
+    if read_manifest(target) is not None:
+        return target
+    atlas = collection(storage, teacher_of(run).collection)
+    queries, measures = atlas.queries[evaluation.split], evaluation.measures
+    reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
+    results = retrieve(storage, run, reader, evaluation)
+    rows = _rows(run, atlas, queries, results)
+    summary = {
+        "schema": SCHEMA,
+        "run": run_key(run),
+        "evaluation": key,
+        "collection": atlas.declaration.revision,
+        "split": evaluation.split,
+        "measures": _means(rows, measures),
+        "slices": {
+            "seen": _means([row for row in rows if row["seen"]], measures),
+            "unseen": _means([row for row in rows if not row["seen"]], measures),
+            "cognate": _means([row for row in rows if row["cognate"]], measures),
+            "not_cognate": _means([row for row in rows if not row["cognate"]], measures),
+        },
+        "queries": dict.fromkeys(results, len(queries)),
+        "exposure": dict(_exposure(run)),
+    }
+    with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
+        (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
+        pq.write_table(pa.Table.from_pylist(rows), folder / "per_query.parquet")
+        _write_trec(folder / "run.trec.gz", results, key)
+    if isinstance(run, LookUp):
+        with storage.lease(storage.run_lease(run_key(run)), purpose="evaluate"):
+            write_state(storage, run_key(run), State.FINISHED)
+    return target
+
+
+def validation_scores(
+    storage: Storage, run: Student, encoder: TokenEncoder, evaluation: Evaluation
+) -> dict[str, float]:
+    """What a student would score as it is: the mean over languages of each measure, under its name in a journal."""
+    results = retrieve(storage, run, encoder, evaluation)
+    return {
+        validation_name(measure): fmean(
+            fmean(scores[str(measure)] for scores in result.scores.values()) for result in results.values()
+        )
+        for measure in evaluation.measures
+    }
+
+
+def languages(run: Run) -> tuple[str, ...]:
+    """The languages of the queries a run answers: English for a teacher, the collection's for the others."""
+    return (ENGLISH,) if isinstance(run, Teacher) else teacher_of(run).collection.languages
+
+
+def retrieve(storage: Storage, run: Run, reader: TokenEncoder, evaluation: Evaluation) -> dict[str, Result]:
+    """What a run retrieves for the queries of an evaluation in each of its languages, read by ``reader``."""
+    atlas = collection(storage, teacher_of(run).collection)
+    passages = passage_vectors(storage, teacher_of(run), torch.device("cpu"))
+    return {language: _search(run, atlas, reader, passages, language, evaluation) for language in languages(run)}
+
+
+def _search(
+    run: Run, atlas: AtlasData, reader: TokenEncoder, passages: Ragged, language: str, evaluation: Evaluation
+) -> Result:
+    translate = translator(run, atlas)
+    queries = atlas.queries[evaluation.split]
+    texts = [translate(atlas.text(query, language), language) for query in queries]
+    vectors = encode(reader, sequences(atlas, texts), torch.device("cpu"))
+    found, places = search(vectors, passages, k=evaluation.depth)
+    ranking = [
+        ScoredDoc(query.id, atlas.passages[place].id, score)
+        for query, query_scores, query_places in zip(queries, found.tolist(), places.tolist(), strict=True)
+        for score, place in zip(query_scores, query_places, strict=True)
+    ]
+    return Result(ranking=ranking, scores=score(evaluation.measures, atlas.qrels(evaluation.split), ranking))
+
+
+def translator(run: Run, atlas: AtlasData) -> Callable[[str, str], str]:
+    """What happens to a query's text before it is encoded: nothing, or a look-up for the rivals."""
+    match run:
+        case LookUp():
+            return copy_through if run.bitext is None else DictionaryLookUp(atlas.bitext(run.bitext))
+        case Teacher() | Student():
+            return copy_through
+        case unknown:
+            assert_never(unknown)
+
+
+def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], ranking: Sequence[ScoredDoc]) -> Scores:
+    """Value of every judged query on every measure; a query without any retrieved passage is zero on all."""
+    judged = [Qrel(query, passage, grade) for query, grades in qrels.items() for passage, grade in grades.items()]
+    scores: dict[str, dict[str, float]] = {query: {} for query in qrels}
+    for metric in ir_measures.iter_calc(measures, judged, ranking):
+        scores[metric.query_id][str(metric.measure)] = metric.value
+    for query, values in scores.items():
+        if len(values) != len(measures):
+            wanted = [str(measure) for measure in measures]
+            raise ValueError(f"query {query} was scored on {sorted(values)}, not on all of {wanted}")
+    return scores
+
+
+def _rows(
+    run: Run, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]
+) -> list[dict[str, str | bool | float]]:
+    bitext = None if isinstance(run, Teacher) else run.bitext
+    named = atlas.names_in(bitext) if bitext else None
+    rows: list[dict[str, str | bool | float]] = []
+    for language, result in results.items():
+        for query in queries:
+            text, english = atlas.text(query, language), atlas.text(query, ENGLISH)
+            rows.append(
+                {
+                    "language": language,
+                    "query": query.id,
+                    "entity": query.subject,
+                    "seen": named is None or named[language].issuperset(query.names),
+                    "cognate": sorted(text.casefold().split()) == sorted(english.casefold().split()),
+                    **result.scores[query.id],
+                }
+            )
+    return rows
+
+
+def _means(
+    rows: Sequence[Mapping[str, str | bool | float]], measures: Sequence[Measure]
+) -> dict[str, dict[str, float]]:
+    """Mean by measure and language, over the languages that have a query among the rows."""
+    of_language: dict[str, list[Mapping[str, str | bool | float]]] = {}
+    for row in rows:
+        of_language.setdefault(str(row["language"]), []).append(row)
+    return {
+        str(measure): {
+            language: sum(float(row[str(measure)]) for row in found) / len(found)
+            for language, found in of_language.items()
+        }
+        for measure in measures
+    }
+
+
+def _exposure(run: Run) -> tuple[tuple[str, float], ...]:
+    return () if isinstance(run, Teacher) or run.bitext is None else run.bitext.exposure
+
+
+def _write_trec(path: Path, results: Mapping[str, Result], tag: str) -> None:
+    """All rankings as one TREC run; a query's id there is language and id, the file is the same byte for byte."""
+    lines: list[str] = []
+    for language, result in results.items():
+        rank: dict[str, int] = {}
+        for query, passage, value in result.ranking:
+            rank[query] = rank.get(query, 0) + 1
+            lines.append(f"{language}.{query} Q0 {passage} {rank[query]} {value:.6f} {tag}\n")
+    with (
+        path.open("wb") as stream,
+        gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1, mtime=0, filename="") as packed,
+    ):
+        packed.write("".join(lines).encode())

@@ -1,0 +1,162 @@
+"""Training examples as padded batches, and the loss of a batch under a run's objective.
+
+Legend: B examples, N query or student tokens, M passage or teacher tokens, H width, G candidate group.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.objectives.groups import contrastive_loss
+from harness.objectives.pairs import Criterion, Loss, Pairs
+from studies.schema.objective import Contrastive
+
+Encode = Callable[[Tensor, Tensor], Tensor]
+"""Token ids and mask, both (B, N), to unit vectors (B, N, H)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """Ragged token ids, stored flat: text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``."""
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    padding: int
+
+    @staticmethod
+    def of(lists: Sequence[Sequence[int]], padding: int) -> "Sequences":
+        lengths = np.fromiter((len(ids) for ids in lists), dtype=np.int64, count=len(lists))
+        if len(lists) == 0 or lengths.min() == 0:
+            raise ValueError("a text without tokens cannot be trained on or scored; remove empty texts")
+        flat = np.concatenate([np.asarray(ids, dtype=np.int32) for ids in lists])
+        return Sequences(ids=flat, offsets=np.concatenate([[0], np.cumsum(lengths)]), padding=padding)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    def padded(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask of the chosen texts, both (B, N) with N the longest of them."""
+        lengths = self.lengths[indices]
+        columns = np.arange(int(lengths.max()))
+        mask_BN = columns < lengths[:, None]
+        places_BN = np.where(mask_BN, self.offsets[indices][:, None] + columns, 0)
+        ids_BN = np.where(mask_BN, self.ids[places_BN], self.padding)
+        return torch.from_numpy(ids_BN.astype(np.int64)), torch.from_numpy(mask_BN)
+
+
+class TeacherVectors(Protocol):
+    """The frozen teacher's token vectors of English lines, cached or computed in step."""
+
+    def take(self, lines: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Vectors (B, M, H) in float32 and mask (B, M) of the lines."""
+        ...
+
+
+class Examples(Protocol):
+    """What the training loop needs of its data."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each example, for bucketing, shape (number of examples,)."""
+        ...
+
+    def loss(self, encode: Encode, indices: NDArray[np.int64], device: torch.device) -> Loss:
+        """The mean loss of the chosen examples."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenWeights:
+    """What each token id weighs in a sentence, on either side, and the English sentences as token ids."""
+
+    source_V: NDArray[np.float32]
+    english_V: NDArray[np.float32]
+    english: Sequences
+
+    def of(self, ids_BN: Tensor, english: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Weights of a batch's source tokens (B, N) and of the tokens of its English sides (B, M)."""
+        english_ids_BM, _ = self.english.padded(english)
+        source_BN = torch.from_numpy(self.source_V)[ids_BN.cpu()]
+        return source_BN.to(device), torch.from_numpy(self.english_V)[english_ids_BM].to(device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitextExamples:
+    """Lines of a language beside the teacher's vectors of their English side.
+
+    ``weights`` is None for an objective in which the tokens of a sentence weigh alike.
+    """
+
+    source: Sequences
+    english_of: NDArray[np.int64]
+    teacher: TeacherVectors
+    criterion: Criterion
+    weights: TokenWeights | None = None
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return self.source.lengths
+
+    def loss(self, encode: Encode, indices: NDArray[np.int64], device: torch.device) -> Loss:
+        ids_BN, mask_BN = (tensor.to(device) for tensor in self.source.padded(indices))
+        english = self.english_of[indices]
+        teacher_BMH, teacher_mask_BM = (tensor.to(device) for tensor in self.teacher.take(english))
+        weights = (None, None) if self.weights is None else self.weights.of(ids_BN, english, device)
+        return self.criterion(
+            Pairs(
+                student_BNH=encode(ids_BN, mask_BN),
+                teacher_BMH=teacher_BMH,
+                student_mask_BN=mask_BN,
+                teacher_mask_BM=teacher_mask_BM,
+                english_B=torch.from_numpy(english).to(device),
+                student_weight_BN=weights[0],
+                teacher_weight_BM=weights[1],
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingExamples:
+    """English queries beside a passage about one of their names; every other example of the group is a negative.
+
+    ``relevant[i]`` holds the passages that answer query ``i``: within a group they are no negatives.
+    """
+
+    queries: Sequences
+    passages: Sequences
+    pairs: NDArray[np.int64]
+    relevant: Sequence[frozenset[int]]
+    objective: Contrastive
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return self.passages.lengths[self.pairs[:, 1]]
+
+    def loss(self, encode: Encode, indices: NDArray[np.int64], device: torch.device) -> Loss:
+        query, passage = self.pairs[indices].T
+        query_ids_BN, query_mask_BN = (tensor.to(device) for tensor in self.queries.padded(query))
+        passage_ids_BM, passage_mask_BM = (tensor.to(device) for tensor in self.passages.padded(passage))
+        return contrastive_loss(
+            encode(query_ids_BN, query_mask_BN),
+            encode(passage_ids_BM, passage_mask_BM),
+            query_mask_BN,
+            passage_mask_BM,
+            group_size=self.objective.group_size,
+            temperature=self.objective.temperature,
+            relevant_BG=self._relevant(query, passage).to(device),
+        )
+
+    def _relevant(self, query: NDArray[np.int64], passage: NDArray[np.int64]) -> Tensor:
+        """Whether candidate g of an example's group answers its query, shape (B, G)."""
+        size = self.objective.group_size
+        rows = [
+            [int(candidate) in self.relevant[q] for candidate in passage[i // size * size : (i // size + 1) * size]]
+            for i, q in enumerate(query)
+        ]
+        return torch.tensor(rows)

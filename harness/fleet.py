@@ -1,0 +1,214 @@
+"""The Ray side of a driver: one worker group after another for training, one process for evaluation."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from harness import checkpoint
+from harness.data.atlas import open_atlas
+from harness.remote import Evaluator, Task, train_worker
+from studies.schema.execution import Execution
+from studies.schema.run import LookUp, Teacher, teacher_of
+from studies.schema.state import read_state
+from studies.schema.storage import Storage
+from studies.schema.study import Point, Study
+
+logger = logging.getLogger(__name__)
+
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Shared memory of a local Ray: everything large goes through storage, so the smallest comfortable store does."""
+
+LOCAL = {
+    "GLOO_SOCKET_IFNAME": "lo",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Ray starts its workers at nice 15; on one machine that puts training behind everything else that runs there.
+    "RAY_worker_niceness": "0",
+}
+"""Environment of a local Ray: on loopback alone, and worth as much as any other process."""
+
+EVALUATION_ATTEMPTS = 3
+
+
+class Fleet:
+    """Trains and evaluates in the background; ``problems`` says what went wrong, in words."""
+
+    def __init__(self, study: Study, storage: Storage, points: Sequence[Point]) -> None:
+        self.problems: list[str] = []
+        self._study = study
+        self._storage = storage
+        self._evaluator: Any = None
+        self._evaluating: dict[Any, Point] = {}
+        self._attempts: dict[str, int] = {}
+        self._trainer = threading.Thread(target=self._train, args=(rounds(study, storage, points),), daemon=True)
+        self._trainer.start()
+
+    @property
+    def is_training(self) -> bool:
+        return self._trainer.is_alive()
+
+    @property
+    def is_evaluating(self) -> bool:
+        return bool(self._evaluating)
+
+    def wait(self) -> None:
+        """Wait for the trainers to end."""
+        self._trainer.join()
+
+    def evaluate(self, points: Sequence[Point]) -> None:
+        """Start owed evaluations that are not under way, and take in what has ended since the last call."""
+        done, _ = (
+            ray.wait(list(self._evaluating), num_returns=len(self._evaluating), timeout=0)
+            if self._evaluating
+            else ([], [])
+        )
+        for reference in done:
+            point = self._evaluating.pop(reference)
+            try:
+                ray.get(reference)
+            except Exception as error:
+                self._complain(point, error)
+        under_way = {point.key for point in self._evaluating.values()}
+        for point in points:
+            if point.key not in under_way and self._attempts.get(point.key, 0) < EVALUATION_ATTEMPTS:
+                self._attempts[point.key] = self._attempts.get(point.key, 0) + 1
+                self._evaluating[self._submit(point)] = point
+
+    def _submit(self, point: Point) -> Any:
+        if self._evaluator is None:
+            self._evaluator = Evaluator.remote(self._storage, self._study.execution.threads)  # type: ignore[attr-defined]
+        return self._evaluator.evaluate.remote(point.run, self._study.evaluation)
+
+    def _complain(self, point: Point, error: Exception) -> None:
+        logger.warning("evaluation of %s did not end well: %s", point.key, last_line(error))
+        if self._attempts[point.key] >= EVALUATION_ATTEMPTS:
+            self.problems.append(f"{point.key} could not be evaluated: {last_line(error)}")
+        if isinstance(error, ray.exceptions.RayActorError):
+            self._evaluator = None
+
+    def _train(self, owed: Sequence[Sequence[Sequence[Task]]]) -> None:
+        for groups in owed:
+            threads = [threading.Thread(target=self._train_group, args=(tasks,), daemon=True) for tasks in groups]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            if self.problems or self._storage.stop_request(self._study.name).exists():
+                return
+
+    def _train_group(self, tasks: Sequence[Task]) -> None:
+        try:
+            trainer(self._study.name, self._storage, tasks).fit()
+        except Exception as error:
+            logger.debug("a worker group ended", exc_info=True)
+            self.problems.append(f"training stopped: {last_line(error)}")
+
+
+def rounds(study: Study, storage: Storage, points: Sequence[Point]) -> list[list[list[Task]]]:
+    """Runs owed to training: round after round, each of worker groups side by side, each of runs in order.
+
+    Runs that need the same workers share a round; a teacher is trained before any round of several groups.
+    """
+    found: dict[tuple[bool, tuple[int, ...]], list[Task]] = {}
+    for point in points:
+        if isinstance(point.run, LookUp) or read_state(storage, point.key).state.is_final:
+            continue
+        execution = study.execution_of(point)
+        goes_first = isinstance(point.run, Teacher) and execution.at_once > 1
+        task = Task(study=study.name, key=point.key, run=point.run, execution=execution)
+        found.setdefault((goes_first, _needs(execution)), []).append(task)
+    return [
+        [group for lane in range(tasks[0].execution.at_once) if (group := tasks[lane :: tasks[0].execution.at_once])]
+        for tasks in found.values()
+    ]
+
+
+@contextmanager
+def open_fleet(study: Study, storage: Storage, points: Sequence[Point]) -> Iterator[Fleet]:
+    """Check what storage holds, connect to Ray and work.
+
+    Raises ValueError for a checkpoint of another execution and for a collection that is not the declared one.
+    """
+    _check_checkpoints(study, storage, points)
+    for declaration in {teacher_of(point.run).collection for point in points}:
+        open_atlas(storage, declaration)
+    with connected():
+        yield Fleet(study, storage, points)
+
+
+def _check_checkpoints(study: Study, storage: Storage, points: Sequence[Point]) -> None:
+    """Workers have no voice: a checkpoint that they would pass over or refuse is named here."""
+    for point in points:
+        if read_state(storage, point.key).state.is_final:
+            continue
+        found = checkpoint.newest(storage.checkpoints(point.key))
+        if found is not None:
+            execution = study.execution_of(point)
+            checkpoint.check_layout(*found, workers=execution.workers, zero_stage=execution.zero_stage)
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Use Ray; one that is started here is shut down again."""
+    _connect()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect() -> None:
+    """Use the cluster that RAY_ADDRESS names, as inside a submitted job; otherwise start one on loopback."""
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        return
+    # Ray takes 127.0.0.1 for a slip and listens on every interface instead, unless it is told that this is no cluster.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    for name, value in LOCAL.items():
+        os.environ.setdefault(name, value)
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
+
+
+def _needs(execution: Execution) -> tuple[int, ...]:
+    return execution.workers, execution.gpus_per_worker, execution.threads, execution.at_once
+
+
+def trainer(name: str, storage: Storage, tasks: Sequence[Task]) -> TorchTrainer:
+    """A worker group that trains tasks which need the same workers, under the name of their study or search."""
+    execution = tasks[0].execution
+    resources = {"CPU": float(execution.threads)} | (
+        {"GPU": float(execution.gpus_per_worker)} if execution.gpus_per_worker else {}
+    )
+    return TorchTrainer(
+        train_worker,
+        train_loop_config={"storage": str(storage.root), "tasks": list(tasks)},
+        scaling_config=ScalingConfig(
+            num_workers=execution.workers, use_gpu=execution.gpus_per_worker > 0, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=f"{name}-{tasks[0].key}",
+            storage_path=str(storage.root / "ray"),
+            failure_config=FailureConfig(max_failures=execution.max_failures),
+        ),
+        torch_config=TorchConfig(backend="nccl" if execution.gpus_per_worker else "gloo"),
+    )
+
+
+def last_line(error: Exception) -> str:
+    """The sentence at the end of a remote traceback."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Losses: tensors in, the scalar to minimise and its named parts (detached scalars) out."""

@@ -1,0 +1,63 @@
+"""What a driver sends to Ray's processes.
+
+Their work is imported there: the driver, and Ray's watcher over each worker group, import this module too and would
+hold torch's libraries and ours in memory for nothing, half a gigabyte each.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from harness.milestones import Milestones
+from studies.schema.evaluation import Evaluation
+from studies.schema.execution import Execution
+from studies.schema.run import Run, Student, Teacher
+from studies.schema.storage import Storage
+
+NICE = 10
+"""How much the evaluator's process gives way to others on its machine, of 19 at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A run to train, with its key, the study that asked for it and the way to execute it.
+
+    A trial of a search has ``milestones``, where it is scored and may be given up.
+    """
+
+    study: str
+    key: str
+    run: Teacher | Student
+    execution: Execution
+    milestones: Milestones | None = None
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """Train the runs in ``config["tasks"]`` in order; Ray calls this on every worker of a group."""
+    from harness.train import train_all
+
+    train_all(Storage.at(config["storage"]), config["tasks"])
+
+
+@ray.remote(num_cpus=0, max_restarts=2)
+class Evaluator:
+    """A process that evaluates one run after another and keeps collection and passages in memory.
+
+    It claims no core of its own and gives way to the trainers, which work in lockstep: it takes the time in which they
+    wait for each other.
+    """
+
+    def __init__(self, storage: Storage, threads: int) -> None:
+        import torch
+
+        os.nice(NICE)
+        torch.set_num_threads(threads)
+        self._storage = storage
+
+    def evaluate(self, run: Run, evaluation: Evaluation) -> None:
+        """Evaluate a finished run, which publishes what was measured in storage."""
+        from harness.evaluate import evaluate
+
+        evaluate(self._storage, run, evaluation)

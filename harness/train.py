@@ -1,0 +1,312 @@
+"""The Ray Train worker: one step, the loop, and the runs of a worker group one after another.
+
+A worker group is kept for all runs that share an execution, because starting one costs as much as training a small
+run. Everything a run leaves behind lies in storage; a group that dies is started again and goes on from there.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from harness import checkpoint, sharding
+from harness.assemble import Materials, materials
+from harness.checkpoint import agree
+from harness.data.batches import BatchOrder, rank_slice
+from harness.encoders import TokenEncoder, build
+from harness.evaluate import validation_scores
+from harness.examples import Examples
+from harness.journal import Journal, read_all
+from harness.milestones import wait_for_verdict
+from harness.remote import Task
+from harness.revision import check_sources
+from studies.schema.execution import Execution
+from studies.schema.key import run_key
+from studies.schema.objective import Contrastive, ScoreKL
+from studies.schema.record import Flag, Metric, State
+from studies.schema.run import Student, Teacher
+from studies.schema.state import read_state, write_state
+from studies.schema.storage import LeaseHeld, Storage, publish
+
+logger = logging.getLogger(__name__)
+
+IMPROVING = 0.02
+"""A run is flagged when its held-out loss fell by more than this over the last fifth of its steps, in which a linear
+decay spends 4 % of the summed learning rate. A cost is compared as a share of itself, a cross-entropy or
+divergence, which goes to zero, in nats: 0.02 nats are 2 % of the probability of the right passage."""
+
+LEASE_WAIT_SECONDS = 20.0
+"""How often workers come together while another process trains their run, lest they take one another for lost."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+class Stopped(Exception):
+    """The user asked the study to stop; the run was saved."""
+
+
+class Pruned(Exception):
+    """A search has given the run up at a milestone; the run was saved there."""
+
+
+def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
+    """Train runs in order, on every worker of their group."""
+    check_sources()
+    torch.set_num_threads(tasks[0].execution.threads)
+    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    with suppress(Stopped):
+        for task in tasks:
+            with leased(storage, task) as owed:
+                if not owed:
+                    continue
+                try:
+                    train(storage, task)
+                except Diverged as problem:
+                    if dist.get_rank() == 0:
+                        write_state(storage, task.key, State.FAILED, reason=str(problem))
+                except Pruned as verdict:
+                    if dist.get_rank() == 0:
+                        write_state(storage, task.key, State.PRUNED, reason=str(verdict))
+
+
+@contextmanager
+def leased(storage: Storage, task: Task) -> Iterator[bool]:
+    """Hold the run's lease on rank 0 while it is trained; yields whether there is anything to train.
+
+    A run that another process trains, for a study that shares it, is waited for and then not owed any more.
+    """
+    with ExitStack() as held:
+        while not agree(dist.get_rank() == 0 and _take(held, storage, task)):
+            if agree(storage.stop_request(task.study).exists()):
+                raise Stopped
+        yield agree(not read_state(storage, task.key).state.is_final and _has_teacher(storage, task.run))
+    dist.barrier()
+
+
+def _take(held: ExitStack, storage: Storage, task: Task) -> bool:
+    lease = storage.lease(storage.run_lease(task.key), purpose="train", wait_seconds=LEASE_WAIT_SECONDS)
+    try:
+        held.enter_context(lease)
+    except LeaseHeld as elsewhere:
+        logger.info("run %s is waited for: %s", task.key, elsewhere)
+        return False
+    return True
+
+
+def _has_teacher(storage: Storage, run: Teacher | Student) -> bool:
+    return isinstance(run, Teacher) or read_state(storage, run_key(run.teacher)).state.has_result
+
+
+def train(storage: Storage, task: Task) -> None:
+    """Train one run to its end on this worker, from its newest checkpoint if there is one."""
+    rank, world_size = dist.get_rank(), dist.get_world_size()
+    if rank == 0:
+        write_state(storage, task.key, State.RUNNING)
+    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    data = _materials(storage, task, device)
+    encoder = build(task.run.rung, data.token_size, dropout=task.run.dropout, seed=task.run.seed)
+    if task.run.schedule.steps == 0:
+        _finish_untrained(storage, task, encoder)
+        return
+    torch.manual_seed(task.run.seed * world_size + rank)
+    engine = sharding.initialize(encoder, task.run, task.execution, world_size=world_size)
+    try:
+        start = checkpoint.restore(engine, storage.checkpoints(task.key))
+        began = time.monotonic()
+        with Journal(storage.journal(task.key)) if rank == 0 else nullcontext() as journal:
+            _loop(engine, storage, task, data, journal, start, device)
+        last = checkpoint.save(engine, storage.checkpoints(task.key), task.run.schedule.steps)
+        if rank == 0:
+            weights = checkpoint.full_precision_state(engine, last)
+            _finish(storage, task, weights, data, seconds=time.monotonic() - began)
+    finally:
+        engine.destroy()
+
+
+def _materials(storage: Storage, task: Task, device: torch.device) -> Materials:
+    """Rank 0 builds and caches what the run reads, the others then find it in storage."""
+    if dist.get_rank() == 0:
+        built = materials(storage, task.run, task.execution, device)
+        dist.barrier()
+        return built
+    dist.barrier()
+    return materials(storage, task.run, task.execution, device)
+
+
+def _loop(
+    engine: Any,
+    storage: Storage,
+    task: Task,
+    data: Materials,
+    journal: Journal | None,
+    start: int,
+    device: torch.device,
+) -> None:
+    """Steps from ``start`` to the end of the schedule, recording, saving and stopping between them.
+
+    The loop is long because the order of record, save and stop within a step is what makes resume exact.
+    """
+    run, execution = task.run, task.execution
+    order = BatchOrder(data.train.lengths, run.global_batch, run.seed)
+    watched = held_out_steps(run.schedule.steps)
+    judged = task.milestones.steps if task.milestones else ()
+    window = Window()
+    stop = storage.stop_request(task.study)
+    for step in range(start + 1, run.schedule.steps + 1):
+        # Asked before the step after a milestone, so that a run restored at one asks again.
+        if step - 1 in judged:
+            _heed(storage, task, step - 1)
+        rate = engine.optimizer.param_groups[0]["lr"]
+        window.add(optimise(engine, data.train, order.indices(step - 1), execution, device))
+        metrics: dict[str, float] = {}
+        if step % execution.log_every == 0 or step == run.schedule.steps:
+            window.add({Metric.GRADIENT_NORM: float(engine.get_global_grad_norm() or 0.0)}, counted=False)
+            metrics = window.close(device)
+            metrics[Metric.LEARNING_RATE] = rate
+        if step in watched:
+            metrics[Metric.LOSS_HELD_OUT] = held_out_loss(engine, data.held_out, execution, device)
+        # Metrics are means over the ranks, so every rank comes to the same conclusion.
+        if not all(math.isfinite(value) for value in metrics.values()):
+            raise Diverged(
+                f"the loss of run {task.key} is not a number at step {step}; lower its learning rate "
+                f"({run.optimiser.learning_rate}) or raise epsilon, under a new study version"
+            )
+        if journal is not None and step in judged:
+            metrics |= _validation_score(engine, storage, task, data)
+        if journal is not None and metrics:
+            journal.append(step, metrics)
+        if (step % execution.checkpoint_every == 0 or step in judged) and step < run.schedule.steps:
+            _save(engine, storage, task, step)
+        elif step % execution.log_every == 0 and agree(stop.exists()):
+            _save(engine, storage, task, step)
+            raise Stopped
+
+
+def _validation_score(engine: Any, storage: Storage, task: Task, data: Materials) -> dict[str, float]:
+    """The score of the present weights, on rank 0, which up to ZeRO 2 has them whole; under ZeRO 3 it has not."""
+    assert task.milestones is not None
+    assert isinstance(task.run, Student)
+    encoder = build(task.run.rung, data.token_size, dropout=0.0, seed=task.run.seed)
+    encoder.load_state_dict({name: w.detach().float().cpu() for name, w in engine.module.state_dict().items()})
+    return validation_scores(storage, task.run, encoder, task.milestones.evaluation)
+
+
+def _heed(storage: Storage, task: Task, step: int) -> None:
+    """Wait on every rank until the search has judged the score of a milestone; raises Pruned or Stopped."""
+    assert task.milestones is not None
+    stop = storage.stop_request(task.study)
+    verdict = agree(wait_for_verdict(task.milestones, task.key, step, stop) if dist.get_rank() == 0 else None)
+    if verdict is None:
+        raise Stopped
+    if not verdict.goes_on:
+        raise Pruned(f"given up by {task.study} at step {step} with {verdict.score:.4g}")
+
+
+def _save(engine: Any, storage: Storage, task: Task, step: int) -> None:
+    checkpoints = storage.checkpoints(task.key)
+    checkpoint.save(engine, checkpoints, step)
+    if dist.get_rank() == 0:
+        checkpoint.retain(checkpoints, task.execution.keep_checkpoints)
+
+
+def optimise(
+    engine: Any, examples: Examples, indices: NDArray[np.int64], execution: Execution, device: torch.device
+) -> dict[str, float]:
+    """One optimiser step over a global batch; returns this rank's mean loss and its parts."""
+    local = rank_slice(indices, dist.get_rank(), dist.get_world_size())
+    calls = local.reshape(-1, execution.calls(len(indices))[0])
+    totals: dict[str, float] = {}
+    for micro in calls:
+        loss, parts = examples.loss(engine, micro, device)
+        engine.backward(loss)
+        engine.step()
+        for name, value in {Metric.LOSS: loss.detach(), **parts}.items():
+            totals[name] = totals.get(name, 0.0) + float(value) / len(calls)
+    return totals
+
+
+def held_out_loss(engine: Any, examples: Examples, execution: Execution, device: torch.device) -> float:
+    """Mean loss over the held-out examples, with the same number of forward calls of one size on every rank."""
+    local = rank_slice(np.arange(len(examples.lengths)), dist.get_rank(), dist.get_world_size())
+    calls = local.reshape(-1, math.gcd(len(local), execution.micro_batch))
+    engine.eval()
+    with torch.no_grad():
+        losses = [float(examples.loss(engine, micro, device)[0]) for micro in calls]
+    engine.train()
+    mean = torch.tensor(sum(losses) / len(losses), dtype=torch.float64, device=device)
+    dist.all_reduce(mean)
+    return float(mean) / dist.get_world_size()
+
+
+def held_out_steps(steps: int) -> frozenset[int]:
+    """Tenths of the budget, in steps: where the held-out loss is taken."""
+    return frozenset(max(1, round(steps * tenth / 10)) for tenth in range(1, 11))
+
+
+class Window:
+    """Means over the steps since the last record, and over the ranks when closed."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._steps = 0
+
+    def add(self, values: dict[str, float], *, counted: bool = True) -> None:
+        self._steps += counted
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def close(self, device: torch.device) -> dict[str, float]:
+        """The means over steps and ranks; the window is empty afterwards."""
+        names = sorted(self._sums)
+        values = torch.tensor([self._sums[name] for name in names], dtype=torch.float64, device=device)
+        dist.all_reduce(values)
+        scale = {name: dist.get_world_size() * (1 if name == Metric.GRADIENT_NORM else self._steps) for name in names}
+        self._sums, self._steps = {}, 0
+        return {name: value / scale[name] for name, value in zip(names, values.tolist(), strict=True)}
+
+
+def _finish(storage: Storage, task: Task, weights: dict[str, torch.Tensor], data: Materials, *, seconds: float) -> None:
+    encoder = build(task.run.rung, data.token_size, dropout=task.run.dropout, seed=task.run.seed)
+    encoder.load_state_dict(weights)
+    _publish(storage, task, encoder)
+    flags = verdict(storage, task)
+    state = State.FLAGGED if flags else State.FINISHED
+    write_state(storage, task.key, state, flags=flags, facts={"seconds": round(seconds, 1), **data.facts})
+    checkpoint.retain(storage.checkpoints(task.key), 0)
+
+
+def _finish_untrained(storage: Storage, task: Task, encoder: TokenEncoder) -> None:
+    if dist.get_rank() == 0:
+        _publish(storage, task, encoder)
+        write_state(storage, task.key, State.FINISHED)
+
+
+def _publish(storage: Storage, task: Task, encoder: TokenEncoder) -> None:
+    with publish(storage.final(task.key), facts={"key": task.key}) as folder:
+        encoder.save(folder)
+
+
+def verdict(storage: Storage, task: Task) -> list[Flag]:
+    """Defects of a trained run, read from its journal: still improving, or a solver that did not converge."""
+    journal = read_all(storage.journal(task.key))
+    watched = {
+        point.step: point.metrics[Metric.LOSS_HELD_OUT] for point in journal if Metric.LOSS_HELD_OUT in point.metrics
+    }
+    steps = task.run.schedule.steps
+    before, after = watched[round(steps * 8 / 10)], watched[steps]
+    flags = []
+    unit = 1.0 if isinstance(task.run.objective, Contrastive | ScoreKL) else abs(before)
+    if before - after > IMPROVING * unit:
+        flags.append(Flag.STILL_IMPROVING)
+    if any(point.metrics.get(Metric.TRANSPORT_CONVERGED, 1.0) < 1.0 for point in journal):
+        flags.append(Flag.SOLVER_NOT_CONVERGED)
+    return flags

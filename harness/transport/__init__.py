@@ -1,0 +1,1 @@
+"""Optimal transport between token clouds: cost, problem, solver, plan."""

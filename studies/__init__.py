@@ -1,0 +1,1 @@
+"""What we ask: studies as plain values, importable without torch."""

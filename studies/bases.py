@@ -1,0 +1,46 @@
+"""Named starting runs. A study copies one and varies it."""
+
+from studies.ladders import ATLAS, ATLAS_VOCABULARY, atlas_rung
+from studies.schema.objective import Contrastive, Transport
+from studies.schema.run import Atlas, Bitext, Optimiser, Precision, Schedule, Student, Teacher
+
+ATLAS_LANGUAGES = ("de", "ru", "ar", "ko", "th", "id", "hi", "bn", "te", "sw", "lt", "mr")
+"""Eight scripts; six languages of high, three of mid and three of low resource in CC-100. Neighbours fall into opposite
+halves of a rotation, so each half holds Latin and other scripts, and three high-resource languages."""
+
+ATLAS_TWELVE = Atlas(languages=ATLAS_LANGUAGES, vocabulary_size=ATLAS_VOCABULARY, revision="2d28ce955c86")
+
+ATLAS_TEACHER = Teacher(
+    collection=ATLAS_TWELVE,
+    rung=atlas_rung("teacher", layers=1, width=64),
+    token_size=64,
+    objective=Contrastive(group_size=32, temperature=0.1),
+    optimiser=Optimiser(learning_rate=4e-3),
+    schedule=Schedule(steps=400, warmup_steps=40),
+    global_batch=64,
+    precision=Precision.FP32,
+    dropout=0.0,
+    seed=0,
+)
+"""A ColBERT-style retriever (arXiv 2004.12832) trained on English training queries alone."""
+
+_SMALLEST, _RATE = ATLAS.rungs[0]
+
+OPTICAL_ATLAS = Student(
+    teacher=ATLAS_TEACHER,
+    rung=_SMALLEST,
+    bitext=Bitext(
+        collection=ATLAS_TWELVE,
+        lines=4000,
+        exposure=tuple((language, 1.0) for language in ATLAS_LANGUAGES),
+        lexical_coverage=1.0,
+    ),
+    objective=Transport(epsilon=0.03),
+    optimiser=Optimiser(learning_rate=_RATE),
+    schedule=Schedule(steps=1300, warmup_steps=130),
+    global_batch=256,
+    precision=Precision.FP32,
+    dropout=0.0,
+    seed=0,
+)
+"""OPTICAL (arXiv 2301.12566) on the embedded collection; the paper's own solver settings are not public."""

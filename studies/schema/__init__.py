@@ -1,0 +1,1 @@
+"""The words a study is written in."""

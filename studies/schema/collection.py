@@ -1,0 +1,268 @@
+"""Retrieval collections as they are declared: queries, passages and judgments of one pair of languages.
+
+A closed union. Where the files lie on a machine is no part of a declaration; what is in them is, by a revision.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from studies.schema.files import Documents, Topics, check_relative, check_revision
+
+TRAIN = "train"
+"""The split whose queries a model may see; queries of every other split are kept from training data."""
+
+UNPINNED = "unpinned"
+"""Stands for the hash of files whose publisher states none; the number of passages is checked instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Language of the queries and language of the passages, as ISO 639 codes; they may be the same."""
+
+    query: str
+    document: str
+
+    def __post_init__(self) -> None:
+        for name in ("query", "document"):
+            if not re.fullmatch(r"[a-z]{2,3}", getattr(self, name)):
+                raise ValueError(f"Pair.{name} is {getattr(self, name)!r}; use an ISO 639 code such as 'sw'")
+
+
+class Judge(StrEnum):
+    """Where judgments come from."""
+
+    PEOPLE = "people"
+    LINKS = "links between articles"
+    SCORES = "scores of a retrieval system"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relevance:
+    """Scale of relevance: the grades that occur, the lowest that counts as relevant, and who judged."""
+
+    grades: tuple[int, ...]
+    relevant_from: int
+    judge: Judge
+
+    def __post_init__(self) -> None:
+        if list(self.grades) != sorted(set(self.grades)) or not self.grades:
+            raise ValueError(f"Relevance.grades are {self.grades}; name each grade once, in ascending order")
+        if self.relevant_from not in self.grades or self.relevant_from < 1:
+            raise ValueError(
+                f"Relevance.relevant_from is {self.relevant_from}; it must be one of {self.grades} and above 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Queries under one name. ``source`` is the ``ir_datasets`` id; without judgments they are only kept from
+    training."""
+
+    name: str
+    source: str
+    judged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class IrDataset:
+    """A collection that ``ir_datasets`` knows.
+
+    ``passages`` is the id whose documents are searched, ``count`` how many there are, None where no source says.
+    Texts are the named fields, joined by a space. ``revision`` is two hashes over the published MD5 sums: of all
+    splits, and of the passages.
+    """
+
+    pair: Pair
+    passages: str
+    count: int | None
+    splits: tuple[Split, ...]
+    query_fields: tuple[str, ...]
+    passage_fields: tuple[str, ...]
+    relevance: Relevance
+    licence: str | None
+    revision: str
+
+    def __post_init__(self) -> None:
+        _check_splits(self.passages, tuple(split.name for split in self.splits))
+        if (self.count is None and self.revision.endswith(UNPINNED)) or (self.count is not None and self.count < 1):
+            raise ValueError(
+                f"IrDataset.count of {self.passages} is {self.count}; state how many passages it has, since "
+                "nothing else tells a whole collection from a part"
+            )
+        if not self.query_fields or not self.passage_fields:
+            raise ValueError(f"{self.passages} names no field for queries or passages; name those that hold text")
+        if not re.fullmatch(rf"([0-9a-f]{{10}}|{UNPINNED})\.([0-9a-f]{{10}}|{UNPINNED})", self.revision):
+            raise ValueError(
+                f"IrDataset.revision of {self.passages} is {self.revision!r}; it is two hashes of ten hexadecimal "
+                f"digits with a dot between them, or {UNPINNED!r} where the publisher states no hash"
+            )
+
+    @property
+    def name(self) -> str:
+        """How messages call the collection."""
+        return self.passages
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSplit:
+    """Queries and, where there are any, judgment files in TREC's three or four columns."""
+
+    name: str
+    topics: Topics
+    qrels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_relative(f"qrels of split {self.name}", self.qrels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalCollection:
+    """A collection in files below a folder that is named when it is opened.
+
+    ``revision`` is a hash of the names and contents of all files; whoever opens the folder is told what it is.
+    """
+
+    name: str
+    pair: Pair
+    documents: Documents
+    splits: tuple[LocalSplit, ...]
+    relevance: Relevance
+    licence: str | None
+    revision: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
+            raise ValueError(f"LocalCollection.name is {self.name!r}; use small letters, digits, dot and dash")
+        _check_splits(self.name, tuple(split.name for split in self.splits))
+        check_revision(f"collection {self.name}", self.revision)
+
+
+Published = IrDataset | LocalCollection
+"""A collection with the queries it was published with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """Translations by people; ``source`` says whose."""
+
+    source: str
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise ValueError("People.source is empty; say who translated the topics, or where they were published")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chrf:
+    """chrF of a translator (Popovic, WMT 2015) on ``references``, from 0 to 100, with sacreBLEU's signature."""
+
+    score: float
+    references: str
+    signature: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score <= 100:
+            raise ValueError(f"Chrf.score is {self.score}; chrF lies between 0 and 100")
+        if not self.references or not self.signature:
+            raise ValueError("Chrf names no references or no signature; a score without them cannot be compared")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translator:
+    """A translation model by its hub id and revision; ``chrf`` is None only where no references exist."""
+
+    model: str
+    revision: str
+    chrf: Chrf | None
+
+    def __post_init__(self) -> None:
+        if not self.model or not self.revision:
+            raise ValueError("Translator names no model or no revision; both identify the topics it made")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatedTopics:
+    """Queries of one split of a collection put into another language; passages and judgments stay.
+
+    ``path`` is a headerless TSV of query id and text below the folder named when it is opened; ``revision`` is the
+    hash of that file.
+    """
+
+    original: Published
+    language: str
+    split: str
+    path: str
+    by: People | Translator
+    revision: str
+
+    def __post_init__(self) -> None:
+        check_relative("TranslatedTopics.path", (self.path,))
+        check_revision(f"translated topics {self.path}", self.revision)
+        names = tuple(split.name for split in self.original.splits)
+        if self.split not in names:
+            raise ValueError(f"{self.original.name} has no split {self.split!r}; it has {', '.join(names)}")
+        if self.language == self.original.pair.query:
+            raise ValueError(
+                f"the topics of {self.original.name} are in {self.language!r} already; "
+                "name the language they are translated into, or use the collection itself"
+            )
+
+    @property
+    def pair(self) -> Pair:
+        """The language translated into, and that of the passages."""
+        return Pair(query=self.language, document=self.original.pair.document)
+
+    @property
+    def name(self) -> str:
+        """How messages call the collection."""
+        return f"{self.original.name} with topics in {self.language}"
+
+
+Collection = IrDataset | LocalCollection | TranslatedTopics
+
+
+class Reading(StrEnum):
+    """The three ways in which a monolingual collection such as MIRACL is read; a figure always names its reading."""
+
+    AS_PUBLISHED = "x -> x"
+    TRANSLATED_ENGLISH = "English topics in x -> English passages"
+    CROSS_PAIR = "topics of y in x -> y"
+
+
+def reading(collection: Collection) -> Reading:
+    """How a collection is read."""
+    if not isinstance(collection, TranslatedTopics):
+        return Reading.AS_PUBLISHED
+    return Reading.TRANSLATED_ENGLISH if collection.pair.document == "en" else Reading.CROSS_PAIR
+
+
+class Reader(StrEnum):
+    """Which encoder reads the passages: part of an evaluation's identity."""
+
+    TEACHER = "teacher"
+    STUDENT = "student"
+
+
+def passage_reader(pair: Pair, teacher_language: str = "en") -> Reader:
+    """The teacher reads passages in its own language, the student those in any other."""
+    return Reader.TEACHER if pair.document == teacher_language else Reader.STUDENT
+
+
+def refuse_rival(collection: Collection, model: str) -> None:
+    """Raise ValueError when the translator proposed as a rival made the collection's own topics.
+
+    Its errors would be in the queries already, and undone or doubled by translating back.
+    """
+    if isinstance(collection, TranslatedTopics) and isinstance(collection.by, Translator):
+        maker = collection.by.model
+        if maker.strip("/").casefold() == model.strip("/").casefold():
+            raise ValueError(
+                f"{model} translated the topics of {collection.name}, so it cannot be the rival on them; "
+                "choose another translator for the rival, or topics translated by people"
+            )
+
+
+def _check_splits(collection: str, names: tuple[str, ...]) -> None:
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"{collection} has splits {names}; name at least one, each once")

@@ -1,0 +1,34 @@
+"""What is asked of a finished run: which queries, how deep, which measures."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ir_measures.measures import Measure
+
+
+class Split(StrEnum):
+    """What a query may be used for. Choices are made on validation queries, conclusions drawn from test queries."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Measures over the queries of a split, on rankings of ``depth`` passages."""
+
+    measures: tuple[Measure, ...]
+    depth: int = 100
+    split: Split = Split.TEST
+
+    def __post_init__(self) -> None:
+        if not self.measures:
+            raise ValueError("an evaluation needs at least one measure")
+        if self.split is Split.TRAIN:
+            raise ValueError("an evaluation on training queries measures memory; use validation or test")
+        for measure in self.measures:
+            if measure.params.get("cutoff", 0) > self.depth:
+                raise ValueError(
+                    f"{measure} looks deeper than the {self.depth} passages kept of a ranking; raise depth"
+                )

@@ -1,0 +1,60 @@
+"""How a run is carried out: workers, micro-batch, sharding. Never part of a run's identity."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Resources and bookkeeping of a run.
+
+    ``micro_batch`` is the most examples of a forward call; a worker whose share of the global batch is larger
+    accumulates over several calls.
+    ``threads`` fixes the arithmetic on CPU: results repeat bit for bit at one number of threads. The teacher's
+    vectors are cached when they take at most ``teacher_cache_bytes``, and computed in every step otherwise.
+    ``at_once`` runs of this kind are trained side by side where the cluster has room, one after another where not.
+    """
+
+    workers: int = 2
+    at_once: int = 1
+    micro_batch: int = 128
+    zero_stage: int = 2
+    threads: int = 1
+    gpus_per_worker: int = 0
+    log_every: int = 10
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 1
+    max_failures: int = 3
+    teacher_cache_bytes: int = 4 * 2**30
+
+    def __post_init__(self) -> None:
+        if self.zero_stage not in (0, 1, 2, 3):
+            raise ValueError(f"zero_stage is {self.zero_stage}; DeepSpeed has stages 0, 1, 2 and 3")
+        counts = ("workers", "at_once", "micro_batch", "threads", "log_every", "checkpoint_every", "keep_checkpoints")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"Execution.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(
+                f"checkpoint_every {self.checkpoint_every} is no multiple of log_every {self.log_every}; a resumed run "
+                "could not repeat the means it was recording"
+            )
+
+    def calls(self, global_batch: int, group_size: int = 1) -> tuple[int, int]:
+        """Examples per forward call, and forward calls per optimiser step, of one worker.
+
+        Raises ValueError with the arithmetic if it does not come out whole. ``group_size`` is that of a candidate
+        group, which a call must hold whole.
+        """
+        share, rest = divmod(global_batch, self.workers)
+        size = min(self.micro_batch, share)
+        if rest or share % size:
+            raise ValueError(
+                f"a global batch of {global_batch} does not divide over {self.workers} workers in calls of {size}; "
+                f"choose a micro-batch that divides {global_batch} / {self.workers}, or another number of workers"
+            )
+        if size % group_size:
+            raise ValueError(
+                f"a call of {size} examples (micro-batch {self.micro_batch}, {self.workers} workers) splits a "
+                f"candidate group of {group_size}; make it a multiple of {group_size}"
+            )
+        return size, share // size

@@ -1,0 +1,150 @@
+"""Parallel text for distillation as it is declared: corpora, filters, and how much of each pair is drawn.
+
+Everything here decides which lines a student sees, so all of it is identity.
+"""
+
+import re
+from dataclasses import dataclass
+
+from studies.schema.files import check_relative, check_revision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moses:
+    """Two files whose lines belong together, plain or ending in .gz or .xz; the layout of Moses, Tatoeba and FLORES."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MosesZip:
+    """The same two files as members of a zip archive, as OPUS packs them."""
+
+    path: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tsv:
+    """A headerless table. Columns are counted from 0; ``columns`` is how many there are, ``score`` None without one."""
+
+    path: str
+    columns: int
+    source: int
+    target: int
+    score: int | None = None
+
+    def __post_init__(self) -> None:
+        used = [column for column in (self.source, self.target, self.score) if column is not None]
+        if len(set(used)) != len(used) or not all(0 <= column < self.columns for column in used):
+            raise ValueError(f"Tsv reads columns {used} of {self.columns}; name different ones, counted from 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Parallel lines of one pair. ``source`` is the student's side; where English takes part, it is the ``target``.
+
+    Lines below ``least_score`` are dropped. ``held_out`` says what a corpus is kept for; such a one is never trained
+    on. ``revision`` is the hash of the files.
+    """
+
+    name: str
+    source: str
+    target: str
+    files: Moses | MosesZip | Tsv
+    licence: str | None
+    revision: str
+    least_score: float | None = None
+    held_out: str | None = None
+
+    def __post_init__(self) -> None:
+        check_relative(f"corpus {self.name}", self.paths)
+        check_revision(f"corpus {self.name}", self.revision)
+        for language in (self.source, self.target):
+            if not re.fullmatch(r"[a-z]{2,3}", language):
+                raise ValueError(f"corpus {self.name} has language {language!r}; use an ISO 639 code such as 'sw'")
+        if self.source in ("en", self.target):
+            raise ValueError(
+                f"corpus {self.name} is declared from {self.source!r} to {self.target!r}; the sides differ, and "
+                "English is the target, which the teacher reads"
+            )
+        if self.least_score is not None and not (isinstance(self.files, Tsv) and self.files.score is not None):
+            raise ValueError(f"corpus {self.name} has a least score, but its files have no column of scores")
+
+    @property
+    def pair(self) -> str:
+        """Both languages, the student's first: ``sw-en``."""
+        return f"{self.source}-{self.target}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files on disk."""
+        return (self.files.source, self.files.target) if isinstance(self.files, Moses) else (self.files.path,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which lines are dropped: a side outside the lengths, sides of unlike length, sides that are the same.
+
+    Lengths are in characters, since words mean nothing in unsegmented scripts; a ratio of 4 leaves room for Chinese.
+    """
+
+    least_characters: int = 3
+    most_characters: int = 1000
+    most_ratio: float = 4.0
+    keep_identical: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least_characters <= self.most_characters:
+            raise ValueError(
+                f"Filters keep {self.least_characters} to {self.most_characters} characters; the first is at least 1 "
+                "and not above the second"
+            )
+        if self.most_ratio < 1:
+            raise ValueError(
+                f"Filters.most_ratio is {self.most_ratio}; it is the longer side by the shorter, at least 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelText:
+    """Lines drawn from corpora: filtered, without repetitions, at most ``lines`` in all.
+
+    A pair with n lines left, at most its cap, gets a share of n to the ``exponent`` (arXiv 1911.02116): 1 draws pairs
+    as they are, 0 all alike. What a small pair cannot fill goes to the others. ``seed`` decides which lines are drawn.
+    """
+
+    corpora: tuple[Corpus, ...]
+    filters: Filters
+    lines: int
+    exponent: float
+    seed: int
+    caps: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.corpora or len({corpus.name for corpus in self.corpora}) != len(self.corpora):
+            raise ValueError("ParallelText.corpora names no corpus, or one name twice; name each corpus once")
+        for corpus in self.corpora:
+            if corpus.held_out is not None:
+                raise ValueError(
+                    f"corpus {corpus.name} is kept for {corpus.held_out}; training on it would void that measurement, "
+                    "leave it out"
+                )
+        if self.lines < 1 or not 0 <= self.exponent <= 1 or not 0 <= self.seed < 2**64:
+            raise ValueError(
+                f"ParallelText has lines {self.lines}, exponent {self.exponent}, seed {self.seed}; lines are at least "
+                "1, the exponent lies between 0 and 1, a seed is below 2**64"
+            )
+        capped = [pair for pair, _ in self.caps]
+        if len(set(capped)) != len(capped) or not set(capped) <= set(self.pairs) or any(n < 1 for _, n in self.caps):
+            raise ValueError(
+                f"ParallelText.caps are {self.caps}; give each of {', '.join(self.pairs)} at most one, "
+                "of 1 or more lines"
+            )
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The pairs, in the order of the corpora."""
+        return tuple(dict.fromkeys(corpus.pair for corpus in self.corpora))

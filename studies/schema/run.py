@@ -1,0 +1,241 @@
+"""The closed union of things that are trained and cached, and every choice that identifies one.
+
+What is written here is identity: change any field and the run gets another key. Where and how a run is executed
+(workers, micro-batch, ZeRO stage, storage) is :mod:`studies.schema.execution` and never enters a key.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from studies.schema.checks import above_zero, at_least
+from studies.schema.objective import Contrastive, Objective, group_size_of
+
+HELD_OUT_QUERIES = 192
+HELD_OUT_LINES = 960
+"""Examples whose loss is watched during training, of a teacher and of a student: from the validation split, a student's
+spread evenly over languages."""
+
+
+class Precision(StrEnum):
+    """Arithmetic of the encoders; costs, scores and transport are float32 in both."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+class ModelType(StrEnum):
+    """Encoder families by their Hugging Face ``model_type``."""
+
+    ELECTRA = "electra"
+    XLM_ROBERTA = "xlm-roberta"
+    XLM_ROBERTA_XL = "xlm-roberta-xl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Shape of an encoder, as its Hugging Face configuration states it.
+
+    ``embedding_size`` is the width of the token lexicon; where it differs from ``hidden_size`` the embedding is
+    factorised (ELECTRA's ``embeddings_project``), which only the ELECTRA family can do.
+    """
+
+    model_type: ModelType
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    intermediate_size: int
+    vocabulary_size: int
+    embedding_size: int
+    max_positions: int
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "num_layers", "hidden_size", "num_heads", "intermediate_size")
+        at_least(self, 1, "vocabulary_size", "embedding_size", "max_positions")
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
+                "choose a number of heads that divides the width"
+            )
+        if self.model_type is not ModelType.ELECTRA and self.embedding_size != self.hidden_size:
+            raise ValueError(
+                f"{self.model_type} has no factorised embedding: embedding_size {self.embedding_size} must equal "
+                f"hidden_size {self.hidden_size}, or use model_type electra"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """One size of a ladder. ``weights`` names pretrained weights (local path or hub id); None means random."""
+
+    name: str
+    architecture: Architecture
+    weights: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atlas:
+    """The embedded collection: query languages (English is the passages' language) and the revision of its content."""
+
+    languages: tuple[str, ...]
+    vocabulary_size: int
+    revision: str
+
+    def __post_init__(self) -> None:
+        if "en" in self.languages:
+            raise ValueError("Atlas.languages are query languages; English is the passages' language, leave it out")
+        if len(set(self.languages)) != len(self.languages):
+            raise ValueError(f"Atlas.languages names a language twice: {', '.join(self.languages)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bitext:
+    """Parallel lines drawn from a collection.
+
+    A language with exposure ``e`` gets ``round(e * lines)`` lines; ``lexical_coverage`` is the share of names that
+    occur in any line at all. These two are the only knobs of resource, and they are declared apart.
+    """
+
+    collection: Atlas
+    lines: int
+    exposure: tuple[tuple[str, float], ...]
+    lexical_coverage: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "lines")
+        named = [language for language, _ in self.exposure]
+        if sorted(named) != sorted(self.collection.languages):
+            raise ValueError(
+                f"Bitext.exposure names {sorted(named)}, the collection has {sorted(self.collection.languages)}; "
+                "give each language exactly one exposure (0 for none)"
+            )
+        for language, share in self.exposure:
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"exposure of {language} is {share}; it is a share between 0 and 1")
+        if not 0.0 < self.lexical_coverage <= 1.0:
+            raise ValueError(f"lexical_coverage is {self.lexical_coverage}; it is a share above 0, at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimiser:
+    """AdamW (arXiv 1711.05101) with gradient clipping by global norm."""
+
+    learning_rate: float
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        above_zero(self, "learning_rate", "epsilon", "clip_norm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Optimiser steps: linear warm-up, then linear decay to zero. ``steps`` 0 is an untrained model."""
+
+    steps: int
+    warmup_steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or not 0 <= self.warmup_steps <= self.steps:
+            raise ValueError(
+                f"Schedule has {self.warmup_steps} warm-up steps of {self.steps}; "
+                "warm-up lies between 0 and the number of steps"
+            )
+
+    def factor(self, step: int) -> float:
+        """Share of the peak learning rate used by the optimiser step number ``step``, counted from 0."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        remaining = self.steps - self.warmup_steps
+        return max(0.0, (self.steps - step) / remaining) if remaining else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """An English late-interaction retriever trained on the collection's own training queries, then frozen."""
+
+    collection: Atlas
+    rung: Rung
+    token_size: int
+    objective: Contrastive
+    optimiser: Optimiser
+    schedule: Schedule
+    global_batch: int
+    precision: Precision
+    dropout: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        _check_training(self, self.collection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """A multilingual encoder distilled from a teacher on bitext; it reads the queries, the teacher the passages."""
+
+    teacher: Teacher
+    rung: Rung
+    bitext: Bitext
+    objective: Objective
+    optimiser: Optimiser
+    schedule: Schedule
+    global_batch: int
+    precision: Precision
+    dropout: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        _check_training(self, self.teacher.collection)
+        _check_bitext(self.teacher, self.bitext)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookUp:
+    """A rival without training: queries translated word by word into the teacher.
+
+    With a bitext, a dictionary is learned from its lines; without one the query is passed through as it is.
+    """
+
+    teacher: Teacher
+    bitext: Bitext | None
+
+    def __post_init__(self) -> None:
+        if self.bitext is not None:
+            _check_bitext(self.teacher, self.bitext)
+
+
+Run = Teacher | Student | LookUp
+
+
+def teacher_of(run: Run) -> Teacher:
+    """The teacher a run depends on; a teacher depends on itself."""
+    return run if isinstance(run, Teacher) else run.teacher
+
+
+def _check_training(run: Teacher | Student, collection: Atlas) -> None:
+    what = type(run).__name__
+    at_least(run, 1, "global_batch")
+    at_least(run, 0, "seed")
+    if not 0 <= run.dropout < 1:
+        raise ValueError(f"{what}.dropout is {run.dropout}; it is a probability from 0 to below 1")
+    group_size = group_size_of(run.objective)
+    if run.global_batch % group_size:
+        raise ValueError(
+            f"global batch {run.global_batch} does not divide into candidate groups of {group_size}; make it a multiple"
+        )
+    known = run.rung.architecture.vocabulary_size
+    if known < collection.vocabulary_size:
+        raise ValueError(
+            f"rung {run.rung.name} of the {what.lower()} knows {known} tokens, the collection uses "
+            f"{collection.vocabulary_size}; give the rung at least as many"
+        )
+
+
+def _check_bitext(teacher: Teacher, bitext: Bitext) -> None:
+    if bitext.collection != teacher.collection:
+        raise ValueError(
+            f"the bitext is drawn from atlas {bitext.collection.revision}, the teacher reads atlas "
+            f"{teacher.collection.revision}; declare both with the same collection"
+        )

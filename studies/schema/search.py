@@ -1,0 +1,266 @@
+"""A search: a starting run, the fields that are sampled, the measure that is maximised and the budget.
+
+A search asks validation queries only: what it finds enters a study as a literal, and the study's conclusion is drawn
+from test queries that no choice has seen.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from ir_measures.measures import Measure
+
+from studies.schema.axes import accepted, assign
+from studies.schema.evaluation import Evaluation, Split
+from studies.schema.execution import Execution
+from studies.schema.key import Json, canonical
+from studies.schema.run import Rung, Student
+from studies.schema.study import check_batches
+
+DIGITS = 4
+"""Significant digits of a sampled number. A key is made of what was sampled, so it has to be the same when read back,
+and a difference in the fifth digit is no other recipe."""
+
+PREFIX = "search_"
+"""How the name of a search begins, and that of its file."""
+
+Value = float | str
+"""A sampled number, or the label of a choice."""
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogUniform:
+    """A number whose logarithm is uniform between two bounds above 0."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        if self.low <= 0:
+            raise ValueError(f"a log-uniform number lies above 0, low is {self.low}; raise it, or use Uniform")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniform:
+    """A number that is uniform between two bounds."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of some values, each under a label."""
+
+    values: tuple[tuple[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        labels = [label for label, _ in self.values]
+        if len(labels) < 2 or len(set(labels)) != len(labels):
+            raise ValueError(f"a choice needs two or more values with distinct labels, got {labels}")
+
+
+Domain = LogUniform | Uniform | Choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A field of the run, as a dotted path, that the sampler sets; ``name`` is what reports call it."""
+
+    name: str
+    path: str
+    domain: Domain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halving:
+    """Asynchronous successive halving (ASHA, arXiv 1810.05934): only the best 1 / ``factor`` pass a milestone.
+
+    Milestones lie at ``first`` optimiser steps and at its multiples by powers of ``factor`` below the schedule's end.
+    """
+
+    first: int
+    factor: int
+
+    def __post_init__(self) -> None:
+        if self.first < 1 or self.factor < 2:
+            raise ValueError(
+                f"halving from step {self.first} by a factor of {self.factor}; "
+                "the first milestone is at step 1 or later, the factor at least 2"
+            )
+
+    def milestones(self, steps: int) -> tuple[int, ...]:
+        """Steps after which a run is scored and may be pruned, in order."""
+        found = []
+        step = self.first
+        while step < steps:
+            found.append(step)
+            step *= self.factor
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A declared search.
+
+    ``trials`` are asked for on each of ``rungs`` (the base's own when none is named), one rung after another.
+    ``first`` are points by hand that are tried before any sampled one. Trials are scored on validation queries, at the
+    milestones of ``halving`` and at their end.
+    """
+
+    name: str
+    version: str
+    question: str
+    base: Student
+    space: tuple[Parameter, ...]
+    measure: Measure
+    trials: int
+    seed: int
+    halving: Halving
+    rungs: tuple[Rung, ...] = ()
+    first: tuple[Mapping[str, Value], ...] = ()
+    depth: int = 100
+    split: Split = Split.VALIDATION
+    execution: Execution = field(default_factory=lambda: Execution(workers=1))
+
+    def __post_init__(self) -> None:
+        if not self.name.startswith(PREFIX):
+            raise ValueError(f"search {self.name!r} must be named {PREFIX + self.name!r}, and its file like it")
+        if self.split is not Split.VALIDATION:
+            raise ValueError(
+                f"search {self.name} would choose by {self.split} queries, and every later score on them would be "
+                f"optimistic; leave split at {Split.VALIDATION}"
+            )
+        _ = self.evaluation
+        self._check_budget()
+        _check_space(self)
+        for values in self.first:
+            run_of(self, self.all_rungs[0], values)
+        for rung in self.all_rungs:
+            check_batches(replace(self.base, rung=rung), self.execution)
+        check_batches(self.base.teacher, self.execution)
+
+    def _check_budget(self) -> None:
+        steps = self.base.schedule.steps
+        if self.trials < 1 or self.seed < 0:
+            raise ValueError(f"search {self.name} has {self.trials} trials and seed {self.seed}; at least 1, and 0")
+        if len(self.first) > self.trials:
+            raise ValueError(f"search {self.name} names {len(self.first)} first points and has {self.trials} trials")
+        if not self.milestones:
+            raise ValueError(
+                f"search {self.name} has its first milestone at step {self.halving.first} of {steps}, where a run is "
+                "over; put it earlier"
+            )
+        if self.execution.zero_stage > 2:
+            raise ValueError(
+                "a trial is scored from its present weights, which a worker does not hold whole under ZeRO 3; use "
+                "zero_stage 0, 1 or 2 for a search"
+            )
+        names = [rung.name for rung in self.all_rungs]
+        if len(set(names)) != len(names):
+            raise ValueError(f"search {self.name} names a rung twice: {', '.join(names)}")
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return Evaluation(measures=(self.measure,), depth=self.depth, split=self.split)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        return (self.measure,)
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        return self.halving.milestones(self.base.schedule.steps)
+
+    @property
+    def all_rungs(self) -> tuple[Rung, ...]:
+        return self.rungs or (self.base.rung,)
+
+
+def stable(value: float) -> float:
+    """A sampled number as it enters a run: ``DIGITS`` significant decimal digits."""
+    return float(f"{value:.{DIGITS - 1}e}")
+
+
+def run_of(search: Search, rung: Rung, values: Mapping[str, Value]) -> Student:
+    """The run at a point of the space; ValueError if there can be no such run, or a name is none of the space."""
+    unknown = values.keys() ^ {parameter.name for parameter in search.space}
+    if unknown:
+        names = ", ".join(parameter.name for parameter in search.space)
+        raise ValueError(f"a point of {search.name} has a value for each of {names}; see {', '.join(sorted(unknown))}")
+    run = replace(search.base, rung=rung)
+    for parameter in search.space:
+        run = assign(run, parameter.path, _assigned(parameter, values[parameter.name]))
+    return run
+
+
+def recipe(search: Search) -> dict[str, Json]:
+    """What is recorded of a search under its version, and may not change under it."""
+    return {
+        "name": search.name,
+        "version": search.version,
+        "base": canonical(search.base),
+        "space": [_described(parameter) for parameter in search.space],
+        "measure": str(search.measure),
+        "split": str(search.split),
+        "depth": search.depth,
+        "seed": search.seed,
+        "halving": canonical(search.halving),
+        "rungs": canonical(search.all_rungs),
+        "first": [dict(values) for values in search.first],
+    }
+
+
+def _assigned(parameter: Parameter, value: Value) -> Any:
+    match parameter.domain:
+        case LogUniform() | Uniform():
+            if isinstance(value, str):
+                raise ValueError(f"{parameter.name} is a number, not {value!r}")
+            return stable(value)
+        case Choice():
+            known = dict(parameter.domain.values)
+            if value not in known:
+                raise ValueError(f"{parameter.name} is one of {', '.join(known)}, not {value!r}")
+            return known[str(value)]
+        case unknown:
+            assert_never(unknown)
+
+
+def _described(parameter: Parameter) -> Json:
+    domain: Json = canonical(parameter.domain)
+    return {"name": parameter.name, "path": parameter.path, "domain": domain}
+
+
+def _check_bounds(domain: LogUniform | Uniform) -> None:
+    if not domain.low < domain.high:
+        raise ValueError(f"a range from {domain.low} to {domain.high} is empty; low lies below high")
+    for bound in (domain.low, domain.high):
+        if stable(bound) != bound:
+            raise ValueError(f"bound {bound} has more than {DIGITS} significant digits; write {stable(bound)}")
+
+
+def _check_space(search: Search) -> None:
+    names = [parameter.name for parameter in search.space]
+    paths = [parameter.path for parameter in search.space]
+    if not names or len(set(names)) != len(names) or len(set(paths)) != len(paths):
+        raise ValueError(f"search {search.name} needs parameters with distinct names and paths, got {names}, {paths}")
+    for parameter in search.space:
+        if not _NAME.match(parameter.name):
+            raise ValueError(f"parameter {parameter.name!r}: use small letters, digits and _, a letter first")
+        if parameter.path.partition(".")[0] == "rung":
+            raise ValueError("a size is no parameter: the best one would always be the largest; name sizes in rungs")
+        types = accepted(search.base, parameter.path)
+        found = [value for _, value in parameter.domain.values] if isinstance(parameter.domain, Choice) else [1.0]
+        for value in found:
+            if type(value) not in types:
+                raise ValueError(
+                    f"{parameter.path!r} holds {' or '.join(kind.__name__ for kind in types)}, which {parameter.name} "
+                    f"would set to {value!r}; choose another domain"
+                )

@@ -1,0 +1,229 @@
+"""A study: a starting run, the axes it varies, what it measures and what it will conclude from.
+
+Everything is checked when the study is written: a misspelt path in an axis fails at import.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import product
+from math import gcd
+
+from ir_measures.measures import Measure
+
+from studies.schema.axes import AXIS_NAMES, Axis, assign
+from studies.schema.evaluation import Evaluation, Split
+from studies.schema.execution import Execution
+from studies.schema.key import Json, canonical, run_key
+from studies.schema.objective import group_size_of
+from studies.schema.record import Role
+from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, LookUp, Run, Schedule, Student, Teacher
+
+
+class Scale(StrEnum):
+    """On which scale scores are compared."""
+
+    LOGIT_OF_TEACHER_SHARE = "logit_of_teacher_share"
+    RAW = "raw"
+
+
+class Law(StrEnum):
+    """The forms that a curve over size may take; formulas are in ``analysis.laws``."""
+
+    CONSTANT = "constant"
+    LOG_LINEAR = "log_linear"
+    POWER = "power"
+    SATURATING = "saturating"
+    LOG_QUADRATIC = "log_quadratic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceEffect:
+    """The within-language difference between high and low exposure, averaged over languages."""
+
+    measure: Measure
+    scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Where a run stands in its study, as text."""
+
+    rung: str = "-"
+    objective: str = "-"
+    rotation: str = "-"
+    seed: str = "-"
+    trial: str = "-"
+
+    def as_dict(self) -> dict[str, str]:
+        """Labels by axis; the trial only where there is one, as a study has no such axis."""
+        labels = {name: getattr(self, name) for name in AXIS_NAMES}
+        return labels if self.trial == "-" else {**labels, "trial": self.trial}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A run of a study, with its key and its place in it."""
+
+    key: str
+    run: Run
+    role: Role
+    labels: Labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A declared question.
+
+    ``hold_out`` is the label of the rung that no fit may see; ``law`` the primary form. ``rivals`` are systems that
+    need no training. A changed recipe needs a new ``version``: the storage refuses one under an old name.
+    """
+
+    name: str
+    version: str
+    question: str
+    base: Student
+    axes: tuple[Axis, ...]
+    measures: tuple[Measure, ...]
+    estimand: ResourceEffect
+    law: Law
+    hold_out: str
+    rivals: tuple[Role, ...] = (Role.UNTRAINED, Role.DICTIONARY, Role.COPY_THROUGH)
+    depth: int = 100
+    split: Split = Split.TEST
+    execution: Execution = field(default_factory=Execution)
+    executions: tuple[tuple[str, Execution], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [axis.name for axis in self.axes]
+        if len(set(names)) != len(names):
+            raise ValueError(
+                f"study {self.name} has axes {', '.join(names)}; a run has one label for each, tie the two"
+            )
+        rungs = [setting.label for axis in self.axes if axis.name == "rung" for setting in axis.settings]
+        for axis in self.axes:
+            for setting in axis.settings:
+                for path, value in setting.assign:
+                    assign(self.base, path, value)
+        if self.hold_out not in rungs:
+            raise ValueError(f"held-out rung {self.hold_out!r} is none of the study's rungs {rungs}")
+        if self.estimand.measure not in self.measures:
+            raise ValueError(f"the estimand's measure {self.estimand.measure} is not among the study's measures")
+        _ = self.evaluation
+        points = expand(self)
+        labels = dict.fromkeys(point.labels.rung for point in points)
+        for name, _ in self.executions:
+            if name not in labels:
+                raise ValueError(f"an execution is given for rung {name!r}, which is none of {', '.join(labels)}")
+        for point in points:
+            check_batches(point.run, self.execution_of(point))
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return Evaluation(measures=self.measures, depth=self.depth, split=self.split)
+
+    def execution_of(self, point: Point) -> Execution:
+        return dict(self.executions).get(point.labels.rung, self.execution)
+
+
+def check_batches(run: Run, execution: Execution) -> None:
+    """Raise ValueError if a run's batch, or the examples it watches, do not divide under an execution."""
+    if isinstance(run, LookUp):
+        return
+    group_size = group_size_of(run.objective)
+    execution.calls(run.global_batch, group_size)
+    held_out = HELD_OUT_QUERIES if isinstance(run, Teacher) else HELD_OUT_LINES
+    watched, rest = divmod(held_out, execution.workers)
+    if rest or gcd(watched, execution.micro_batch) % group_size:
+        raise ValueError(
+            f"the {held_out} held-out examples do not divide over {execution.workers} workers in calls "
+            f"of at most {execution.micro_batch} with whole groups of {group_size}; change the number of workers"
+        )
+
+
+def expand(study: Study) -> tuple[Point, ...]:
+    """All runs of a study, each once: teachers, rivals without training, then students in the order of the axes."""
+    students: list[Point] = []
+    for settings in product(*(axis.settings for axis in study.axes)):
+        run = study.base
+        for setting in settings:
+            for path, value in setting.assign:
+                run = assign(run, path, value)
+        labels = Labels(**{axis.name: s.label for axis, s in zip(study.axes, settings, strict=True)})
+        students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=labels))
+    points: dict[str, Point] = {}
+    untrained: set[Labels] = set()
+    for build in (_teacher, *(_RIVALS[role] for role in study.rivals)):
+        for student in students:
+            point = build(student)
+            if point.role is Role.UNTRAINED:
+                if point.labels in untrained:
+                    continue
+                untrained.add(point.labels)
+            points.setdefault(point.key, point)
+    for student in students:
+        if student.key in points:
+            raise ValueError(
+                f"study {study.name} asks for the same run twice: {student.labels}; an axis changes nothing"
+            )
+        points[student.key] = student
+    return tuple(points.values())
+
+
+def recipe(study: Study) -> dict[str, Json]:
+    """What is recorded of a study under its version, and may not change under it: every run, fully described."""
+    described: dict[str, Json] = {
+        "name": study.name,
+        "version": study.version,
+        "measures": [str(measure) for measure in study.measures],
+        "estimand": canonical(study.estimand),
+        "law": canonical(study.law),
+        "hold_out": study.hold_out,
+        "depth": study.depth,
+        "split": str(study.split),
+    }
+    described["base"] = canonical(study.base)
+    described["axes"] = canonical(study.axes)
+    described["rivals"] = [str(role) for role in study.rivals]
+    return described
+
+
+def _point(run: Run, role: Role, labels: Labels) -> Point:
+    return Point(key=run_key(run), run=run, role=role, labels=labels)
+
+
+def _student(point: Point) -> Student:
+    if not isinstance(point.run, Student):
+        raise TypeError(f"run {point.key} is a {type(point.run).__name__}, not a student")
+    return point.run
+
+
+def _teacher(student: Point) -> Point:
+    teacher = _student(student).teacher
+    return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
+
+
+def _untrained(student: Point) -> Point:
+    """The same rung before any step; the objective it never saw is that of the rung's first student."""
+    run = _student(student)
+    full = tuple((language, 1.0) for language, _ in run.bitext.exposure)
+    schedule = Schedule(steps=0, warmup_steps=0)
+    bare = replace(run, schedule=schedule, bitext=replace(run.bitext, exposure=full))
+    return _point(bare, Role.UNTRAINED, Labels(rung=student.labels.rung, seed=student.labels.seed))
+
+
+def _dictionary(student: Point) -> Point:
+    run = _student(student)
+    look_up = LookUp(teacher=run.teacher, bitext=run.bitext)
+    return _point(look_up, Role.DICTIONARY, Labels(rotation=student.labels.rotation))
+
+
+def _copy_through(student: Point) -> Point:
+    return _point(LookUp(teacher=_student(student).teacher, bitext=None), Role.COPY_THROUGH, Labels())
+
+
+_RIVALS: Mapping[Role, Callable[[Point], Point]] = {
+    Role.UNTRAINED: _untrained,
+    Role.DICTIONARY: _dictionary,
+    Role.COPY_THROUGH: _copy_through,
+}

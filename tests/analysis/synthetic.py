@@ -1,0 +1,294 @@
+"""A study with planted effects, recorded in a real MLflow store the way the harness records one."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as arrow
+import pyarrow.parquet as parquet
+from ir_measures import AP, Success, nDCG
+from mlflow import MlflowClient
+from mlflow.entities import Metric as MlflowMetric
+from mlflow.entities import Param, RunTag
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from analysis.frame import Labels, RunRecord, query_scores
+from studies import ladders
+from studies.schema.axes import cross, rotations, seeds
+from studies.schema.cost import parameters_of
+from studies.schema.execution import Execution
+from studies.schema.key import run_key
+from studies.schema.objective import Contrastive, Transport
+from studies.schema.record import Role
+from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Schedule, Student, Teacher
+from studies.schema.study import Law, Point, ResourceEffect, Study, expand
+
+LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
+MEASURES = ("nDCG@10", "AP", "Success@1")
+TEACHER_SCORE = 0.9
+
+_COLLECTION = Atlas(languages=LANGUAGES, vocabulary_size=8000, revision="synthetic")
+_TEACHER = Teacher(
+    collection=_COLLECTION,
+    rung=ladders.atlas_rung("atlas-29k", layers=1, width=48),
+    token_size=32,
+    objective=Contrastive(group_size=32, temperature=1.0),
+    optimiser=Optimiser(learning_rate=1e-3),
+    schedule=Schedule(steps=100, warmup_steps=10),
+    global_batch=64,
+    precision=Precision.FP32,
+    dropout=0.0,
+    seed=0,
+)
+_BASE = Student(
+    teacher=_TEACHER,
+    rung=ladders.ATLAS.rungs[0][0],
+    bitext=Bitext(collection=_COLLECTION, lines=1000, exposure=tuple((code, 1.0) for code in LANGUAGES)),
+    objective=Transport(epsilon=0.03),
+    optimiser=Optimiser(learning_rate=1e-3),
+    schedule=Schedule(steps=1500, warmup_steps=100),
+    global_batch=64,
+    precision=Precision.FP32,
+    dropout=0.0,
+    seed=0,
+)
+
+
+def study(*, num_seeds: int = 1, law: Law = Law.LOG_LINEAR) -> Study:
+    """Five rungs, two rotations, the largest rung held out."""
+    return Study(
+        name="planted",
+        version="2026.11.20",
+        question="Does more bitext help a small student more than a large one?",
+        base=_BASE,
+        axes=cross(ladders.ATLAS.axis(), rotations(2, LANGUAGES, low=0.1), seeds(num_seeds)),
+        measures=(nDCG @ 10, AP, Success @ 1),
+        estimand=ResourceEffect(measure=nDCG @ 10),
+        law=law,
+        hold_out=ladders.ATLAS.largest,
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What is planted, on the logit of the teacher's share, as functions of x = log10(N / 10,000).
+
+    ``correlation`` is that of queries about one entity (Gaussian copula), ``seed_noise`` the standard deviation of a
+    training, in logits.
+    """
+
+    level: float = 0.6
+    level_slope: float = 0.5
+    effect: float = 1.0
+    effect_slope: float = -0.3
+    correlation: float = 0.5
+    seed_noise: float = 0.0
+    num_entities: int = 60
+    queries_per_entity: int = 5
+
+    def effect_at(self, size: int) -> float:
+        return self.effect + self.effect_slope * float(np.log10(size / 1e4))
+
+    def logit(self, size: int, language: str, exposure: float) -> float:
+        offset = 0.4 * np.cos(2.0 * LANGUAGES.index(language))
+        side = 0.5 if exposure == 1.0 else -0.5
+        return float(self.level + offset + self.level_slope * np.log10(size / 1e4) + side * self.effect_at(size))
+
+
+def graded_scores(truth: Truth, means: Mapping[str, float], rng: np.random.Generator) -> dict[str, Any]:
+    """Per-query rows whose expected score in each language is exactly the given mean.
+
+    A query counts as answered when a uniform variable falls below the mean; the variables of one entity correlate,
+    and the same query has the same variable in every language and run that shares the generator's state.
+    """
+    entity = np.repeat(np.arange(truth.num_entities), truth.queries_per_entity)
+    shared = rng.standard_normal(truth.num_entities)[entity]
+    own = rng.standard_normal(entity.size)
+    uniform = norm.cdf(np.sqrt(truth.correlation) * shared + np.sqrt(1 - truth.correlation) * own)
+    rows: dict[str, list[Any]] = {name: [] for name in ("language", "query", "entity", "seen", "cognate", *MEASURES)}
+    for code, mean in means.items():
+        score: NDArray[np.float64] = (uniform < mean).astype(np.float64)
+        rows["language"] += [code] * entity.size
+        rows["query"] += [f"q{place:04d}" for place in range(entity.size)]
+        rows["entity"] += [f"e{place:03d}" for place in entity]
+        rows["seen"] += [place % 3 > 0 for place in range(entity.size)]
+        rows["cognate"] += [place % 7 == 0 for place in range(entity.size)]
+        rows["nDCG@10"] += score.tolist()
+        rows["AP"] += (0.9 * score).tolist()
+        rows["Success@1"] += score.tolist()
+    return rows
+
+
+def write_store(
+    root: Path, declared: Study, truth: Truth, *, seed: int = 0, states: Mapping[str, str] | None = None
+) -> str:
+    """Record every run of a study under ``root`` and return the tracking address.
+
+    ``states`` overrides the state of single runs by key; "absent" leaves a run out.
+    """
+    (root / "mlflow").mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///{root / 'mlflow' / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment(declared.name, artifact_location=str(root / "mlflow" / "artifacts"))
+    tags = {"harness.study": declared.name, "harness.version": declared.version, "harness.kind": "study"}
+    parent = client.create_run(experiment, tags=tags, run_name=f"{declared.name} {declared.version}").info.run_id
+    for place, point in enumerate(expand(declared)):
+        state = (states or {}).get(point.key, "finished")
+        if state != "absent":
+            _write_run(client, experiment, parent, declared, point, truth, state, seed, place, root / "scratch")
+    return uri
+
+
+def _write_run(
+    client: MlflowClient,
+    experiment: str,
+    parent: str,
+    declared: Study,
+    point: Point,
+    truth: Truth,
+    state: str,
+    seed: int,
+    place: int,
+    scratch: Path,
+) -> None:
+    tags = {
+        "mlflow.parentRunId": parent,
+        "harness.study": declared.name,
+        "harness.version": declared.version,
+        "harness.kind": "run",
+        "harness.key": point.key,
+        "harness.role": str(point.role),
+        "harness.state": state,
+        "harness.flags": "still improving" if state == "flagged" else "",
+        "harness.revision": "synthetic",
+        "harness.evaluation": "e" + point.key,
+        **{f"harness.{name}": value for name, value in point.labels.as_dict().items()},
+    }
+    run = client.create_run(experiment, tags=tags, run_name=f"{point.role} {place}").info.run_id
+    recorded = flatten(point.run)
+    if not isinstance(point.run, Teacher):
+        recorded = {name: value for name, value in recorded.items() if not name.startswith("teacher.")}
+        recorded["teacher"] = run_key(point.run.teacher)
+    count = parameters_of(point.run)
+    recorded |= {"parameters.non_embedding": str(count.non_embedding), "parameters.total": str(count.total)}
+    client.log_batch(run, params=[Param(name, value) for name, value in recorded.items()], tags=[RunTag("x", "y")])
+    if isinstance(point.run, Student) and point.role is Role.STUDENT:
+        client.log_batch(run, metrics=list(_journal(place, point)))
+    # One generator state per store: the same queries are asked of every run.
+    rows = graded_scores(truth, _means(truth, point, seed, place), np.random.default_rng(seed))
+    folder = scratch / point.key
+    folder.mkdir(parents=True)
+    parquet.write_table(arrow.table(rows), folder / "per_query.parquet")
+    (folder / "measures.json").write_text(json.dumps(_measures(rows, point)))
+    client.log_artifacts(run, str(folder), "evaluation")
+    client.set_terminated(run)
+
+
+def records(declared: Study, truth: Truth, *, seed: int = 0) -> dict[str, RunRecord]:
+    """The runs of :func:`write_store` as they ought to be read back, without a store."""
+    found = {}
+    for place, point in enumerate(expand(declared)):
+        rows = graded_scores(truth, _means(truth, point, seed, place), np.random.default_rng(seed))
+        measures = _measures(rows, point)
+        count = parameters_of(point.run)
+        sizes = {"parameters.non_embedding": str(count.non_embedding), "parameters.total": str(count.total)}
+        found[point.key] = RunRecord(
+            key=point.key,
+            role=str(point.role),
+            labels=Labels(**point.labels.as_dict()),
+            state="finished",
+            flags=(),
+            revision="synthetic",
+            parameters=flatten(point.run) | sizes,
+            measures=measures["measures"],
+            exposure=measures["exposure"],
+            collection="synthetic",
+            split="test",
+            queries=query_scores(
+                rows["language"],
+                rows["query"],
+                rows["entity"],
+                rows["seen"],
+                rows["cognate"],
+                {measure: rows[measure] for measure in MEASURES},
+            ),
+            series={},
+        )
+    return found
+
+
+def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float]:
+    size = parameters_of(point.run).non_embedding
+    match point.role:
+        case Role.TEACHER:
+            return {"en": TEACHER_SCORE}
+        case Role.STUDENT:
+            assert isinstance(point.run, Student)
+            noise = truth.seed_noise * float(np.random.default_rng([seed, 7, place]).standard_normal())
+            logits = {code: truth.logit(size, code, share) for code, share in point.run.bitext.exposure}
+            return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
+        case Role.UNTRAINED:
+            return dict.fromkeys(LANGUAGES, 0.02)
+        case Role.DICTIONARY:
+            assert isinstance(point.run, LookUp)
+            assert point.run.bitext is not None
+            return {code: 0.45 if share == 1.0 else 0.2 for code, share in point.run.bitext.exposure}
+        case Role.COPY_THROUGH:
+            return {code: 0.25 if code in ("de", "fr", "sw") else 0.03 for code in LANGUAGES}
+
+
+def _measures(rows: Mapping[str, Any], point: Point) -> dict[str, Any]:
+    languages = np.array(rows["language"])
+    codes = list(dict.fromkeys(rows["language"]))
+    means = {
+        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes}
+        for measure in MEASURES
+    }
+    bitext = getattr(point.run, "bitext", None)
+    return {
+        "schema": 1,
+        "run": point.key,
+        "evaluation": "e" + point.key,
+        "collection": "synthetic",
+        "split": "test",
+        "measures": means,
+        "slices": {},
+        "queries": {code: int((languages == code).sum()) for code in codes},
+        "exposure": dict(bitext.exposure) if bitext is not None else {},
+    }
+
+
+def _journal(place: int, point: Point) -> Iterator[MlflowMetric]:
+    size = parameters_of(point.run).non_embedding
+    for step in range(0, 1501, 50):
+        decay = float(np.exp(-step / 300))
+        floor = 0.35 - 0.05 * float(np.log10(size / 1e4))
+        values = {
+            "loss": floor + 0.6 * decay + 0.01 * float(np.sin(step)),
+            "loss_held_out": floor + 0.02 + 0.6 * decay,
+            "learning_rate": 1e-3 * min(1.0, (step + 1) / 100) * (1 - step / 1500),
+            "gradient_norm": 0.2 + 2 * decay,
+            "transport.iterations": 40 + 100 * (1 - decay) + place,
+            "transport.marginal_error": 9e-5,
+            "transport.converged": 1.0,
+        }
+        for name, value in values.items():
+            yield MlflowMetric(name, value, 1_700_000_000_000 + step, step)
+
+
+def flatten(value: Any, path: str = "") -> dict[str, str]:
+    """Dotted fields of a schema value, as text."""
+    if isinstance(value, Enum):
+        return {path: str(value.value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        flat: dict[str, str] = {}
+        for field in fields(value):
+            flat |= flatten(getattr(value, field.name), f"{path}.{field.name}" if path else field.name)
+        return flat
+    return {path: str(value)}

@@ -1,0 +1,139 @@
+"""The report of a search on planted trials: pruned ones enter no fit, test scores are refused, sizes are carried."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.figures.surface import draw_surface
+from analysis.found import Found, Transfer, found_by, literal
+from analysis.frame import Frame, Labels, RunRecord, Series
+from analysis.report import svg
+from analysis.search_report import answer, document, page
+from analysis.surface import NoOptimum, Optimum
+from studies.ladders import ATLAS
+from studies.schema.record import Flag
+from studies.schema.search import Choice, Parameter, Search, stable
+from studies.search_epsilon_lr import SEARCH
+
+TRIALS = 24
+MANY = replace(SEARCH, rungs=tuple(rung for rung, _ in ATLAS.rungs[:4]))
+SIZES = {rung.name: 10.0 ** (3 + place) for place, (rung, _) in enumerate(ATLAS.rungs)}
+
+
+def record(number: int, rung: str, sampled: Mapping[str, float], **changes: Any) -> RunRecord:
+    best = 0.006 * (SIZES[rung] / 1e4) ** -0.25
+    height = 0.7 - 0.02 * np.log(sampled["epsilon"] / 0.05) ** 2 - 0.03 * np.log(sampled["learning_rate"] / best) ** 2
+    found = RunRecord(
+        key=f"{rung}-{number:04}",
+        role="student",
+        labels=Labels(rung=rung, objective="-", rotation="-", seed="-"),
+        state="finished",
+        flags=(),
+        revision="planted",
+        parameters={"parameters.non_embedding": str(int(SIZES[rung]))},
+        measures={"nDCG@10": {"de": height - 0.1, "sw": height + 0.1}},
+        exposure={},
+        collection="planted",
+        split="validation",
+        queries=None,
+        series={},
+        sampled={name: f"{value:g}" for name, value in sampled.items()},
+    )
+    return replace(found, **changes)
+
+
+def planted(search: Search) -> Frame:
+    """Trials all over the space; every sixth was pruned, where its score is far too good to be true."""
+    rng = np.random.default_rng(3)
+    runs: dict[str, RunRecord] = {}
+    for rung in search.all_rungs:
+        for number in range(TRIALS):
+            low, high = np.log([0.005, 0.0005]), np.log([1.0, 0.05])
+            epsilon, rate = (stable(float(value)) for value in np.exp(rng.uniform(low, high)))
+            made = record(number, rung.name, {"epsilon": epsilon, "learning_rate": rate})
+            if number % 6 == 5:
+                curve = Series(steps=np.array([100.0]), values=np.array([0.99]))
+                made = replace(made, state="pruned", measures={}, split="-", series={"validation.nDCG_at_10": curve})
+            runs[made.key] = made
+    return Frame(study=search.name, version=search.version, source="planted", runs=runs)
+
+
+@pytest.fixture(scope="module")
+def found() -> Found:
+    return found_by(SEARCH, planted(SEARCH))
+
+
+def test_planted_optimum_is_found_and_pruned_trials_enter_no_fit(found: Found) -> None:
+    (rung,) = found.rungs
+    assert isinstance(rung.optimum, Optimum)
+    assert rung.optimum.values["epsilon"].point == pytest.approx(0.05, rel=0.01)
+    assert rung.best is not None
+    assert rung.best.state == "finished"
+    pruned = [trial for trial in rung.trials if trial.state == "pruned"]
+    assert len(pruned) == TRIALS // 6
+    assert {(trial.score, trial.step, trial.is_fitted) for trial in pruned} == {(0.99, 100, False)}
+
+
+def test_literal_is_python_that_a_study_takes(found: Found) -> None:
+    text = literal(SEARCH, found.rungs[0])
+    assert "search_epsilon_lr 2026.11.20" in text
+    assert '("objective.epsilon", 0.05' in text.replace("0.0499", "0.05")
+    compile(text, "study", "exec")
+
+
+def test_scores_on_test_queries_are_refused() -> None:
+    frame = planted(SEARCH)
+    key, run = next(iter(frame.runs.items()))
+    with pytest.raises(ValueError, match="evaluated on test queries; a search looks at validation only"):
+        found_by(SEARCH, replace(frame, runs={**frame.runs, key: replace(run, split="test")}))
+
+
+def test_solver_that_did_not_converge_keeps_a_trial_from_the_fit_and_still_improving_does_not() -> None:
+    frame = planted(SEARCH)
+    flagged = {
+        key: replace(run, state="flagged", flags=(flag,))
+        for flag, (key, run) in zip(
+            (Flag.SOLVER_NOT_CONVERGED, Flag.STILL_IMPROVING), list(frame.runs.items())[:2], strict=True
+        )
+    }
+    by_key = {t.key: t for t in found_by(SEARCH, replace(frame, runs={**frame.runs, **flagged})).rungs[0].trials}
+    assert [by_key[key].is_fitted for key in flagged] == [False, True]
+
+
+def test_sampled_choice_has_no_surface() -> None:
+    choice = Parameter(name="batch", path="global_batch", domain=Choice(values=(("small", 64), ("large", 128))))
+    found = found_by(replace(SEARCH, space=(*SEARCH.space, choice), first=()), planted(SEARCH))
+    assert isinstance(found.rungs[0].optimum, NoOptimum)
+    assert "batch is a choice" in found.rungs[0].optimum.reason
+
+
+def test_search_without_a_trial_says_how_to_run_it() -> None:
+    with pytest.raises(ValueError, match="python -m harness search search_epsilon_lr"):
+        found_by(SEARCH, replace(planted(SEARCH), runs={}))
+
+
+def test_optimum_is_carried_to_the_largest_rung_and_the_nearest_trial_says_what_that_cost() -> None:
+    carried = found_by(MANY, planted(MANY)).transfer
+    assert isinstance(carried, Transfer)
+    assert carried.rung == MANY.all_rungs[-1].name
+    _, rate = carried.predictions
+    assert rate.exponent == pytest.approx(-0.25, abs=0.02)
+    assert rate.point == pytest.approx(0.006 * (SIZES[carried.rung] / 1e4) ** -0.25, rel=0.05)
+    assert rate.interval is not None
+    assert 0.0 <= carried.regret < 0.1
+
+
+@pytest.mark.parametrize("search", [SEARCH, MANY], ids=["one rung", "four rungs"])
+def test_page_and_document_tell_what_was_found(search: Search) -> None:
+    found = found_by(search, planted(search))
+    images = {rung.rung: svg(draw_surface(search, rung)) for rung in found.rungs}
+    text = page(found, images)
+    assert text.count("<img ") == len(found.rungs)
+    assert ("regret of" in text) == (search is MANY)
+    assert all(answer(found, rung).startswith(rung.rung) for rung in found.rungs)
+    told = document(found, source="planted")
+    assert [rung["rung"] for rung in told["rungs"]] == [rung.name for rung in search.all_rungs]
+    assert (told["transfer"] is None) == (search is SEARCH)

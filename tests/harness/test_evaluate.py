@@ -1,0 +1,234 @@
+"""Evaluation: known values, nobody left out, the same bytes every time."""
+
+import gzip
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import ir_measures
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from ir_measures import AP, RR, Measure, P, Qrel, R, ScoredDoc, Success, nDCG
+
+from harness import evaluation_key
+from harness.assemble import passage_vectors, sequences, trained
+from harness.data.atlas import AtlasData
+from harness.data.names import ENGLISH
+from harness.encoders import build
+from harness.evaluate import SCHEMA, Result, _means, _write_trec, evaluate, languages, score
+from harness.evaluation_key import key_of
+from harness.vectors import encode
+from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
+from studies.schema.evaluation import Evaluation, Split
+from studies.schema.execution import Execution
+from studies.schema.key import run_key
+from studies.schema.run import LookUp
+from studies.schema.storage import Damaged, Storage
+from tests.oracles import loop_maxsim
+
+MEASURES: tuple[Measure, ...] = (nDCG @ 10, AP, R @ 100, P @ 10, Success @ 1)
+ASKED = Evaluation(measures=MEASURES)
+
+# Scores on file have six decimals.
+TREC_TOLERANCE = 5e-7
+
+
+def trec_run(text: str) -> list[ScoredDoc]:
+    """A TREC run as others read it."""
+    return list(ir_measures.read_trec_run(text))
+
+
+def test_ndcg_of_a_ranking_worked_out_by_hand() -> None:
+    """Grades 2, 0, 1 in that order; gains as they are, discounts log2(rank + 1)."""
+    qrels = {"q": {"a": 2, "b": 1, "c": 1}}
+    ranking = [ScoredDoc("q", "a", 3.0), ScoredDoc("q", "x", 2.0), ScoredDoc("q", "b", 1.0)]
+    found = score((nDCG @ 10, nDCG @ 1, AP, P @ 2, RR), qrels, ranking)["q"]
+    ideal = 2 + 1 / math.log2(3) + 1 / math.log2(4)
+    assert found["nDCG@10"] == pytest.approx((2 + 1 / math.log2(4)) / ideal)
+    assert found["nDCG@1"] == 1.0
+    assert found["AP"] == pytest.approx((1 / 1 + 2 / 3) / 3)
+    assert found["P@2"] == 0.5
+    assert found["RR"] == 1.0
+
+
+passages = st.sampled_from("abcdefgh")
+judgements = st.dictionaries(
+    st.sampled_from(("q1", "q2", "q3", "q4")), st.dictionaries(passages, st.integers(1, 2), min_size=1), min_size=1
+)
+rankings = st.dictionaries(st.sampled_from(("q1", "q2", "q3", "q4")), st.lists(passages, unique=True))
+
+
+@given(judgements, rankings)
+def test_scores_are_those_of_ir_measures_and_every_judged_query_has_all(
+    qrels: dict[str, dict[str, int]], ranked: dict[str, list[str]]
+) -> None:
+    ranking = [
+        ScoredDoc(query, passage, float(-place))
+        for query, found in ranked.items()
+        for place, passage in enumerate(found)
+    ]
+    scores = score(MEASURES, qrels, ranking)
+    assert scores.keys() == qrels.keys()
+    for query, values in scores.items():
+        assert values.keys() == {str(measure) for measure in MEASURES}
+        own = [entry for entry in ranking if entry.query_id == query]
+        if not own:
+            assert set(values.values()) == {0.0}
+            continue
+        alone = [Qrel(query, passage, grade) for passage, grade in qrels[query].items()]
+        for measure, value in ir_measures.calc_aggregate(MEASURES, alone, own).items():
+            assert values[str(measure)] == pytest.approx(value)
+
+
+def test_query_that_found_nothing_is_present_and_zero() -> None:
+    qrels = {"answered": {"a": 2}, "silent": {"b": 2}}
+    scores = score(MEASURES, qrels, [ScoredDoc("answered", "a", 1.0)])
+    assert set(scores["silent"].values()) == {0.0}
+    assert scores["answered"]["nDCG@10"] == 1.0
+    assert {value for values in score(MEASURES, qrels, []).values() for value in values.values()} == {0.0}
+
+
+def test_means_are_over_the_queries_of_each_language() -> None:
+    rows: list[Mapping[str, str | bool | float]] = [
+        {"language": "de", "AP": 1.0, "RR": 0.0},
+        {"language": "sw", "AP": 0.25, "RR": 1.0},
+        {"language": "de", "AP": 0.5, "RR": 0.5},
+    ]
+    assert _means(rows, (AP, RR)) == {"AP": {"de": 0.75, "sw": 0.25}, "RR": {"de": 0.25, "sw": 1.0}}
+    assert _means([], (AP,)) == {"AP": {}}
+
+
+def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = float(torch.tensor(1 / 3))
+    results = {
+        "sw": Result(
+            ranking=[ScoredDoc("q1", "b", third), ScoredDoc("q1", "a", 0.1), ScoredDoc("q2", "a", 0.2)], scores={}
+        ),
+        "de": Result(ranking=[ScoredDoc("q1", "a", 7.0)], scores={}),
+    }
+    for name in ("one.trec.gz", "two.gz"):
+        _write_trec(tmp_path / name, results, "tag")
+        monkeypatch.setattr(time, "time", lambda: 2e9)
+    assert (tmp_path / "one.trec.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
+    text = gzip.decompress((tmp_path / "one.trec.gz").read_bytes()).decode()
+    assert [line.split()[3] for line in text.splitlines()] == ["1", "2", "1", "1"]
+    read = trec_run(text)
+    assert [(entry.query_id, entry.doc_id) for entry in read] == [
+        ("sw.q1", "b"),
+        ("sw.q1", "a"),
+        ("sw.q2", "a"),
+        ("de.q1", "a"),
+    ]
+    assert [entry.score for entry in read] == pytest.approx([third, 0.1, 0.2, 7.0], abs=TREC_TOLERANCE)
+
+
+def test_evaluation_key_moves_with_what_is_measured_and_not_with_how_it_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    atlas = OPTICAL_ATLAS.teacher.collection
+    rebuilt = replace(ATLAS_TEACHER, collection=replace(atlas, revision="another"))
+    keys = [
+        key_of(ATLAS_TEACHER, ASKED),
+        key_of(ATLAS_TEACHER, replace(ASKED, measures=MEASURES[:2])),
+        key_of(ATLAS_TEACHER, replace(ASKED, depth=200)),
+        key_of(ATLAS_TEACHER, replace(ASKED, split=Split.VALIDATION)),
+        key_of(rebuilt, ASKED),
+        key_of(OPTICAL_ATLAS, ASKED),
+    ]
+    monkeypatch.setattr(evaluation_key, "VERSION", evaluation_key.VERSION + 1)
+    keys.append(key_of(ATLAS_TEACHER, ASKED))
+    assert len(set(keys)) == len(keys)
+    monkeypatch.undo()
+    monkeypatch.setattr(Execution, "__post_init__", lambda self: None)
+    assert key_of(ATLAS_TEACHER, ASKED) == keys[0]
+
+
+def test_teacher_is_asked_in_english_and_all_others_in_every_language() -> None:
+    others = OPTICAL_ATLAS.teacher.collection.languages
+    assert languages(ATLAS_TEACHER) == (ENGLISH,)
+    assert languages(OPTICAL_ATLAS) == languages(LookUp(teacher=ATLAS_TEACHER, bitext=None)) == others
+
+
+TEACHER = replace(ATLAS_TEACHER, token_size=6, seed=5)
+
+
+@pytest.fixture(scope="module")
+def storage(atlas_storage: Storage) -> Storage:
+    """The collection beside a teacher that was never trained."""
+    encoder = build(TEACHER.rung, TEACHER.token_size, dropout=0.0, seed=5)
+    with atlas_storage.publish(atlas_storage.final(run_key(TEACHER))) as folder:
+        encoder.save(folder)
+    return atlas_storage
+
+
+@pytest.fixture(scope="module")
+def evaluated(storage: Storage) -> Path:
+    return evaluate(storage, TEACHER, ASKED)
+
+
+def test_evaluation_has_a_row_for_every_test_query_and_says_what_it_is(evaluated: Path, atlas: AtlasData) -> None:
+    rows = pq.read_table(evaluated / "per_query.parquet").to_pylist()
+    queries = {query.id: query for query in atlas.queries[Split.TEST]}
+    assert [row["query"] for row in rows] == list(queries)
+    assert all(row["entity"] == queries[row["query"]].subject for row in rows)
+    assert all(row["language"] == ENGLISH and row["seen"] and row["cognate"] for row in rows)
+    summary = json.loads((evaluated / "measures.json").read_text())
+    assert summary["schema"] == SCHEMA
+    assert summary["run"] == run_key(TEACHER)
+    assert summary["evaluation"] == evaluated.name == key_of(TEACHER, ASKED)
+    assert summary["collection"] == atlas.declaration.revision
+    assert summary["split"] == Split.TEST
+    assert summary["queries"] == {ENGLISH: len(rows)}
+    assert summary["exposure"] == {}
+    for measure in MEASURES:
+        mean = math.fsum(row[str(measure)] for row in rows) / len(rows)
+        assert summary["measures"][str(measure)][ENGLISH] == pytest.approx(mean, abs=1e-12)
+
+
+def test_ranking_on_file_is_that_of_a_search_by_loops(evaluated: Path, atlas: AtlasData, storage: Storage) -> None:
+    text = gzip.decompress((evaluated / "run.trec.gz").read_bytes()).decode()
+    query = atlas.queries[Split.TEST][17]
+    found = {entry.doc_id: entry.score for entry in trec_run(text) if entry.query_id == f"{ENGLISH}.{query.id}"}
+    cpu = torch.device("cpu")
+    query_NH = encode(trained(storage, run_key(TEACHER)), sequences(atlas, [atlas.text(query, ENGLISH)]), cpu).tokens_TH
+    vectors = passage_vectors(storage, TEACHER, cpu)
+    pieces = torch.split(vectors.tokens_TH, vectors.lengths.tolist())
+    places = {passage.id: place for place, passage in enumerate(atlas.passages)}
+    assert len(found) == 100
+    best, last = max(found, key=lambda name: found[name]), min(found, key=lambda name: found[name])
+    for name in (best, last):
+        assert loop_maxsim(query_NH.double(), pieces[places[name]]) == pytest.approx(found[name], abs=1e-4)
+    beyond = [name for name in places if name not in found][::100]
+    assert all(loop_maxsim(query_NH.double(), pieces[places[name]]) <= found[last] + 1e-4 for name in beyond)
+
+
+def test_scores_on_file_follow_from_the_ranking_on_file(evaluated: Path, atlas: AtlasData) -> None:
+    text = gzip.decompress((evaluated / "run.trec.gz").read_bytes()).decode()
+    ranking = [entry._replace(query_id=entry.query_id.split(".")[1]) for entry in trec_run(text)]
+    judged = [
+        Qrel(query, passage, grade)
+        for query, grades in atlas.qrels(Split.TEST).items()
+        for passage, grade in grades.items()
+    ]
+    summary = json.loads((evaluated / "measures.json").read_text())
+    for measure, value in ir_measures.calc_aggregate(MEASURES, judged, ranking).items():
+        assert summary["measures"][str(measure)][ENGLISH] == pytest.approx(value, abs=1e-9)
+
+
+def test_evaluation_is_done_once_and_a_damaged_one_is_refused(evaluated: Path, storage: Storage) -> None:
+    before = {path.name: (path.stat().st_ino, path.read_bytes()) for path in evaluated.iterdir()}
+    assert evaluate(storage, TEACHER, ASKED) == evaluated
+    assert {path.name: (path.stat().st_ino, path.read_bytes()) for path in evaluated.iterdir()} == before
+    table = evaluated / "per_query.parquet"
+    try:
+        table.write_bytes(table.read_bytes()[:-1])
+        with pytest.raises(Damaged, match=r"per_query\.parquet"):
+            evaluate(storage, TEACHER, ASKED)
+    finally:
+        table.write_bytes(before[table.name][1])

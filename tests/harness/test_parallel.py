@@ -1,0 +1,254 @@
+"""Parallel text: layouts as published, what is dropped and counted, and a draw that depends on the seed alone."""
+
+import gzip
+import json
+import lzma
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.data.guard import Guard
+from harness.data.line_filters import Reason, kept
+from harness.data.parallel import Prepared, open_prepared, prepare
+from harness.data.parallel_files import read_lines
+from harness.data.records import revision_of_files
+from studies.parallel_texts import ccaligned_documents, flores, nllb, opus, tatoeba, wikimatrix
+from studies.schema.parallel import Corpus, Filters, Moses, ParallelText, Tsv
+from tests.harness.published_layouts import write
+
+NO_REVISION = "0" * 12
+
+
+def with_revision(folder: Path, corpus: Corpus) -> Corpus:
+    return replace(corpus, revision=revision_of_files(folder, corpus.paths))
+
+
+def moses(folder: Path, source: Sequence[str], target: Sequence[str], pair: tuple[str, str] = ("sw", "en")) -> Corpus:
+    for language, lines in zip(pair, (source, target), strict=True):
+        write(folder / f"b.{language}", "".join(line + "\n" for line in lines))
+    files = Moses(source=f"b.{pair[0]}", target=f"b.{pair[1]}")
+    corpus = Corpus(name="b", source=pair[0], target=pair[1], files=files, licence=None, revision=NO_REVISION)
+    return with_revision(folder, corpus)
+
+
+def declare(*corpora: Corpus, lines: int = 1000, **changed: object) -> ParallelText:
+    declared = ParallelText(corpora=corpora, filters=Filters(), lines=lines, exponent=0.3, seed=0)
+    return replace(declared, **changed)  # type: ignore[arg-type]
+
+
+def by_characters(texts: Sequence[str]) -> list[list[int]]:
+    """A tokenizer whose ids are code points, so that texts can be read back."""
+    return [[ord(letter) for letter in text] for text in texts]
+
+
+def made(folder: Path, declaration: ParallelText, place: str = "out", guard: Guard | None = None) -> Prepared:
+    return prepare(
+        folder,
+        declaration,
+        source=by_characters,
+        target=by_characters,
+        guard=guard or Guard(),
+        place=folder / place,
+    )
+
+
+def texts(prepared: Prepared, side: int) -> list[str]:
+    ids, offsets = prepared.ids[side], prepared.offsets[side]
+    return ["".join(map(chr, ids[a:b])) for a, b in pairwise(offsets.tolist())]
+
+
+def test_every_published_layout_gives_source_and_target(tmp_path: Path) -> None:
+    """English is the target whichever column or member it is published in."""
+    with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
+        archive.writestr("README", "about")
+        archive.writestr("TED2020.en-sw.en", "Hello there\n")
+        archive.writestr("TED2020.en-sw.sw", "Habari yako\n")
+    (tmp_path / "TED2020").mkdir()
+    (tmp_path / "zip").rename(tmp_path / "TED2020" / "en-sw.txt.zip")
+    write(tmp_path / "WikiMatrix" / "WikiMatrix.en-sw.tsv.gz", "1.2\tHello there\tHabari yako\n1.03\tlow\tchini\n")
+    extra = "\t0.9\t0.8\tsource\thttp://a\tsource\t_"
+    write(tmp_path / "nllb" / "eng_Latn-swh_Latn.gz", f"Hello there\tHabari yako\t1.1{extra}\n")
+    (tmp_path / "ccaligned").mkdir()
+    (tmp_path / "ccaligned" / "en_XX-sw_KE.tsv.xz").write_bytes(lzma.compress(b"d\tu\tHello there\tv\tHabari yako\n"))
+    for name in ("tatoeba/v1/tatoeba.swh-eng.", "flores200_dataset/devtest/"):
+        last = ("swh", "eng") if name.startswith("tatoeba") else ("swh_Latn.devtest", "eng_Latn.devtest")
+        write(tmp_path / f"{name}{last[0]}", "Habari yako\n")
+        write(tmp_path / f"{name}{last[1]}", "Hello there\n")
+    flores_names = ("swh_Latn", "eng_Latn")
+    corpora = [
+        opus("TED2020", "en", "sw", revision=NO_REVISION),
+        wikimatrix("en", "sw", revision=NO_REVISION),
+        nllb("en", "sw", names=("eng_Latn", "swh_Latn"), revision=NO_REVISION),
+        ccaligned_documents("sw", name="en_XX-sw_KE", revision=NO_REVISION),
+        tatoeba("sw", name="swh", revision=NO_REVISION),
+        flores("sw", "en", names=flores_names, split="devtest", revision=NO_REVISION),
+    ]
+    for corpus in corpora:
+        counts: Counter[Reason] = Counter()
+        found = list(read_lines(tmp_path, with_revision(tmp_path, corpus), counts))
+        assert [tuple(side.strip() for side in line) for line in found] == [("Habari yako", "Hello there")], corpus.name
+        assert counts == ({Reason.LOW_SCORE: 1} if corpus.name.startswith("wikimatrix") else {})
+
+
+def test_packed_moses_files_and_pairs_without_english_are_read(tmp_path: Path) -> None:
+    (tmp_path / "b.de.gz").write_bytes(gzip.compress(b"Guten Tag\n"))
+    write(tmp_path / "b.sw", "Habari ya leo\n")
+    corpus = Corpus(
+        name="b",
+        source="sw",
+        target="de",
+        files=Moses(source="b.sw", target="b.de.gz"),
+        licence=None,
+        revision=revision_of_files(tmp_path, ("b.sw", "b.de.gz")),
+    )
+    prepared = made(tmp_path, declare(corpus))
+    assert (texts(prepared, 0), texts(prepared, 1), prepared.pairs) == (["Habari ya leo"], ["Guten Tag"], ("sw-de",))
+
+
+def test_every_dropped_line_is_counted_under_its_reason() -> None:
+    lines = [
+        ("a line", ""),
+        ("ab", "a line"),
+        ("a" * 1001, "a line"),
+        ("a line", "a line that is far too long beside it"),
+        ("the same", " the  same "),
+        ("what is it", "ni nini hiki"),
+        ("mstari", "a line"),
+    ]
+    counts: Counter[Reason] = Counter()
+    passed = list(kept(lines, Filters(), Guard(["What is it?"]), counts))
+    assert passed == [("mstari", "a line")]
+    reasons = [Reason.EMPTY, Reason.SHORT, Reason.LONG, Reason.RATIO, Reason.IDENTICAL, Reason.TESTED_ON]
+    assert counts == dict.fromkeys(reasons, 1)
+
+
+def test_record_accounts_for_every_line(tmp_path: Path) -> None:
+    source = [f"mstari wa {number % 40}" for number in range(100)] + ["", "same line"]
+    target = [f"line number {number % 40}" for number in range(100)] + ["empty", "same line"]
+    prepared = made(tmp_path, declare(moses(tmp_path, source, target), lines=20, caps=(("sw-en", 30),)))
+    corpus, pair = prepared.record["corpora"]["b"], prepared.record["pairs"]["sw-en"]
+    assert corpus == {"read": 102, "empty side": 1, "identical sides": 1, "passed": 100}
+    assert pair["duplicate"] == 60
+    assert pair["over the pair's cap"] == 10
+    assert pair["not drawn"] == 10
+    assert pair["lines"] == 20 == len(prepared.pair_of) == len(texts(prepared, 0))
+    assert pair["source tokens"] == len(prepared.ids[0])
+    assert sorted(json.loads((tmp_path / "out" / "record.json").read_text())) == ["corpora", "pairs"]
+
+
+def test_same_seed_gives_the_same_lines_and_another_seed_others(tmp_path: Path) -> None:
+    numbers = range(300)
+    corpus = moses(tmp_path, [f"mstari wa {n}" for n in numbers], [f"line number {n}" for n in numbers])
+    first, again = made(tmp_path, declare(corpus, lines=50), "a"), made(tmp_path, declare(corpus, lines=50), "b")
+    other = made(tmp_path, declare(corpus, lines=50, seed=1), "c")
+    more = made(tmp_path, declare(corpus, lines=120), "d")
+    assert texts(first, 0) == texts(again, 0) != texts(other, 0)
+    assert set(texts(first, 0)) < set(texts(more, 0))
+    assert [text.split()[-1] for text in texts(first, 0)] == [text.split()[-1] for text in texts(first, 1)]
+
+
+def test_exponent_gives_small_pairs_more_than_their_share(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    big = moses(
+        tmp_path, [f"zeile nummer {n}" for n in range(900)], [f"line number {n}" for n in range(900)], ("de", "en")
+    )
+    write(tmp_path / "s.sw", "".join(f"mstari wa {n}\n" for n in range(100)))
+    write(tmp_path / "s.en", "".join(f"a line {n}\n" for n in range(100)))
+    small = Corpus(
+        name="s",
+        source="sw",
+        target="en",
+        files=Moses(source="s.sw", target="s.en"),
+        licence=None,
+        revision=NO_REVISION,
+    )
+    declared = declare(big, with_revision(tmp_path, small), lines=100)
+    alike = made(tmp_path, replace(declared, exponent=0.0), "a").record["pairs"]
+    as_is = made(tmp_path, replace(declared, exponent=1.0), "b").record["pairs"]
+    assert (alike["de-en"]["lines"], alike["sw-en"]["lines"]) == (50, 50)
+    assert (as_is["de-en"]["lines"], as_is["sw-en"]["lines"]) == (90, 10)
+
+
+@pytest.mark.parametrize(("left", "right"), [(3, 5), (5, 3)])
+def test_sides_of_unlike_length_are_refused_with_both_counts(tmp_path: Path, left: int, right: int) -> None:
+    corpus = moses(tmp_path, ["mstari"] * left, ["a line"] * right)
+    with pytest.raises(ValueError, match=rf"b.sw has {left} lines, b.en has {right}; .* cut short or shifted"):
+        made(tmp_path, declare(corpus))
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_broken_lines_are_counted_and_many_refused(tmp_path: Path) -> None:
+    good = [f"{1.1}\tmstari wa {n}\tline number {n}".encode() for n in range(400)]
+    broken = [b"1.1\tmstari \xff\tline", b"1.1\tone column", b"high\tmstari wa\tline number"]
+    files = Tsv(path="t.tsv", columns=3, score=0, source=1, target=2)
+    corpus = Corpus(
+        name="t", source="sw", target="en", files=files, licence=None, revision=NO_REVISION, least_score=1.0
+    )
+    (tmp_path / "t.tsv").write_bytes(b"\n".join([*broken, *good]) + b"\n")
+    record = made(tmp_path, declare(with_revision(tmp_path, corpus))).record["corpora"]["t"]
+    assert record["passed"] == 400
+    assert [record[reason] for reason in ("broken UTF-8", "wrong number of columns", "no score")] == [1, 1, 1]
+    (tmp_path / "t.tsv").write_bytes(b"\n".join([*broken, *good[:50]]) + b"\n")
+    with pytest.raises(ValueError, match=r"t.tsv, line 1: broken UTF-8; 3 of 53 lines of corpus t are broken"):
+        made(tmp_path, declare(with_revision(tmp_path, corpus)), "again")
+
+
+def test_archive_without_the_member_or_cut_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "QED").mkdir()
+    path = tmp_path / "QED" / "en-sw.txt.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("QED.en-sw.en", "x\n")
+    corpus = opus("QED", "en", "sw", revision=NO_REVISION)
+    with pytest.raises(ValueError, match=r"en-sw.txt.zip has no member 'QED.en-sw.sw'; it has QED.en-sw.en"):
+        list(read_lines(tmp_path, with_revision(tmp_path, corpus), Counter()))
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match=r"no whole zip archive"):
+        list(read_lines(tmp_path, with_revision(tmp_path, corpus), Counter()))
+
+
+def test_changed_corpus_empty_file_and_nothing_left_are_refused(tmp_path: Path) -> None:
+    corpus = moses(tmp_path, ["mstari wa"], ["a line"])
+    write(tmp_path / "b.sw", "another\n")
+    with pytest.raises(ValueError, match=r"corpus b is declared with revision"):
+        made(tmp_path, declare(corpus))
+    with pytest.raises(ValueError, match=r"b.sw has no lines"):
+        made(tmp_path, declare(moses(tmp_path, [], [])))
+    with pytest.raises(ValueError, match=r"no line of pair sw-en passed the filters; .*: b"):
+        made(tmp_path, declare(moses(tmp_path, ["x"], ["y"])))
+    with pytest.raises(FileNotFoundError, match=r"no prepared parallel text"):
+        open_prepared(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"exponent": 1.5}, "exponent lies between 0 and 1"),
+        ({"caps": (("de-en", 5),)}, "give each of sw-en at most one"),
+        ({"corpora": ()}, "name each corpus once"),
+    ],
+)
+def test_declaration_that_cannot_be_meant_is_refused(tmp_path: Path, changed: dict[str, object], message: str) -> None:
+    declared = declare(moses(tmp_path, ["a"], ["b"]))
+    with pytest.raises(ValueError, match=message):
+        replace(declared, **changed)  # type: ignore[arg-type]
+
+
+def test_corpora_kept_for_measurement_are_never_trained_on() -> None:
+    for corpus in (
+        flores("sw", "de", names=("swh_Latn", "deu_Latn"), split="dev", revision=NO_REVISION),
+        tatoeba("sw", name="swh", revision=NO_REVISION),
+    ):
+        with pytest.raises(ValueError, match=r"is kept for .*; training on it would void"):
+            declare(corpus)
+
+
+def test_offsets_and_ids_are_mapped_and_agree(tmp_path: Path) -> None:
+    prepared = made(tmp_path, declare(moses(tmp_path, ["mstari wa kwanza", "wa pili"], ["the first line", "second"])))
+    assert isinstance(prepared.ids[0], np.memmap)
+    assert [len(ids) for ids in prepared.ids] == [int(offsets[-1]) for offsets in prepared.offsets]
