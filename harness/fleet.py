@@ -16,7 +16,9 @@ from harness import checkpoint
 from harness.data.atlas import open_atlas
 from harness.remote import Evaluator, Task, train_worker
 from studies.schema.execution import Execution
-from studies.schema.run import LookUp, Teacher, teacher_of
+from studies.schema.key import run_key
+from studies.schema.record import State
+from studies.schema.run import LookUp, teacher_of
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study
@@ -47,7 +49,8 @@ class Fleet:
         self._evaluator: Any = None
         self._evaluating: dict[Any, Point] = {}
         self._attempts: dict[str, int] = {}
-        self._trainer = threading.Thread(target=self._train, args=(rounds(study, storage, points),), daemon=True)
+        self._points = tuple(points)
+        self._trainer = threading.Thread(target=self._train, daemon=True)
         self._trainer.start()
 
     @property
@@ -93,15 +96,20 @@ class Fleet:
         if isinstance(error, ray.exceptions.RayActorError):
             self._evaluator = None
 
-    def _train(self, owed: Sequence[Sequence[Sequence[Task]]]) -> None:
-        for groups in owed:
-            threads = [threading.Thread(target=self._train_group, args=(tasks,), daemon=True) for tasks in groups]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            if self.problems or self._storage.stop_request(self._study.name).exists():
-                return
+    def _train(self) -> None:
+        """Train what is owed; again what is left by a group that gave up waiting for its teacher."""
+        left, owed = None, rounds(self._study, self._storage, self._points)
+        while left is None or 0 < _count(owed) < left:
+            left = _count(owed)
+            for groups in owed:
+                threads = [threading.Thread(target=self._train_group, args=(tasks,), daemon=True) for tasks in groups]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                if self.problems or self._storage.stop_request(self._study.name).exists():
+                    return
+            owed = rounds(self._study, self._storage, self._points)
 
     def _train_group(self, tasks: Sequence[Task]) -> None:
         try:
@@ -114,20 +122,26 @@ class Fleet:
 def rounds(study: Study, storage: Storage, points: Sequence[Point]) -> list[list[list[Task]]]:
     """Runs owed to training: round after round, each of worker groups side by side, each of runs in order.
 
-    Runs that need the same workers share a round; a teacher is trained before any round of several groups.
+    Runs that need the same workers share a round; in it students wait for a teacher that a group at their side trains.
+    Students whose teacher has failed are not owed.
     """
-    found: dict[tuple[bool, tuple[int, ...]], list[Task]] = {}
+    found: dict[tuple[int, ...], list[Task]] = {}
     for point in points:
         if isinstance(point.run, LookUp) or read_state(storage, point.key).state.is_final:
             continue
+        if read_state(storage, run_key(teacher_of(point.run))).state is State.FAILED:
+            continue
         execution = study.execution_of(point)
-        goes_first = isinstance(point.run, Teacher) and execution.at_once > 1
         task = Task(study=study.name, key=point.key, run=point.run, execution=execution)
-        found.setdefault((goes_first, _needs(execution)), []).append(task)
+        found.setdefault(_needs(execution), []).append(task)
     return [
         [group for lane in range(tasks[0].execution.at_once) if (group := tasks[lane :: tasks[0].execution.at_once])]
         for tasks in found.values()
     ]
+
+
+def _count(owed: Sequence[Sequence[Sequence[Task]]]) -> int:
+    return sum(len(group) for groups in owed for group in groups)
 
 
 @contextmanager

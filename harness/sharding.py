@@ -1,6 +1,9 @@
 """A run under an execution, as DeepSpeed wants it: all batch arithmetic is done here, from the real world size."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,7 +61,9 @@ def initialize(model: nn.Module, run: Teacher | Student, execution: Execution, *
     """A DeepSpeed engine around a model, with the run's optimiser and schedule; called inside a worker."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    import deepspeed
+    # DeepSpeed's autotuner imports MLflow where there is one: three seconds and 100 MB of a worker that never tunes.
+    with _without("mlflow"):
+        import deepspeed
     from deepspeed.utils import logger
 
     logger.setLevel("WARNING")
@@ -75,3 +80,16 @@ def initialize(model: nn.Module, run: Teacher | Student, execution: Execution, *
         dist_init_required=False,
     )
     return engine
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Have imports of a package that is not loaded yet fail as if it were not installed."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]

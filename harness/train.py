@@ -33,7 +33,7 @@ from studies.schema.objective import Contrastive, ScoreKL
 from studies.schema.record import Flag, Metric, State
 from studies.schema.run import Student, Teacher
 from studies.schema.state import read_state, write_state
-from studies.schema.storage import LeaseHeld, Storage, publish
+from studies.schema.storage import LeaseHeld, Storage, lease_owner, publish
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,11 @@ IMPROVING = 0.02
 """A run is flagged when its held-out loss fell by more than this over the last fifth of its steps, in which a linear
 decay spends 4 % of the summed learning rate. A cost is compared as a share of itself, a cross-entropy or
 divergence, which goes to zero, in nats: 0.02 nats are 2 % of the probability of the right passage."""
+
+TEACHER_WAIT_SECONDS = 90.0
+"""How long a teacher may be in nobody's hands before its students give up: a lost worker group is back sooner."""
+
+POLL_SECONDS = 0.5
 
 LEASE_WAIT_SECONDS = 20.0
 """How often workers come together while another process trains their run, lest they take one another for lost."""
@@ -65,6 +70,8 @@ def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     with suppress(Stopped):
         for task in tasks:
+            if not taught(storage, task):
+                continue
             with leased(storage, task) as owed:
                 if not owed:
                     continue
@@ -78,6 +85,25 @@ def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
                         write_state(storage, task.key, State.PRUNED, reason=str(verdict))
 
 
+def taught(storage: Storage, task: Task) -> bool:
+    """Wait while a worker group at its side trains the run's teacher; whether there is one in the end."""
+    if isinstance(task.run, Teacher):
+        return True
+    teacher = run_key(task.run.teacher)
+    seen = time.monotonic()
+    while True:
+        state = agree(read_state(storage, teacher).state)
+        if state.is_final:
+            return bool(state.has_result)
+        if agree(storage.stop_request(task.study).exists()):
+            raise Stopped
+        if lease_owner(storage.run_lease(teacher)) is not None:
+            seen = time.monotonic()
+        if agree(time.monotonic() - seen > TEACHER_WAIT_SECONDS):
+            return False
+        time.sleep(POLL_SECONDS)
+
+
 @contextmanager
 def leased(storage: Storage, task: Task) -> Iterator[bool]:
     """Hold the run's lease on rank 0 while it is trained; yields whether there is anything to train.
@@ -88,7 +114,7 @@ def leased(storage: Storage, task: Task) -> Iterator[bool]:
         while not agree(dist.get_rank() == 0 and _take(held, storage, task)):
             if agree(storage.stop_request(task.study).exists()):
                 raise Stopped
-        yield agree(not read_state(storage, task.key).state.is_final and _has_teacher(storage, task.run))
+        yield agree(not read_state(storage, task.key).state.is_final)
     dist.barrier()
 
 
@@ -100,10 +126,6 @@ def _take(held: ExitStack, storage: Storage, task: Task) -> bool:
         logger.info("run %s is waited for: %s", task.key, elsewhere)
         return False
     return True
-
-
-def _has_teacher(storage: Storage, run: Teacher | Student) -> bool:
-    return isinstance(run, Teacher) or read_state(storage, run_key(run.teacher)).state.has_result
 
 
 def train(storage: Storage, task: Task) -> None:

@@ -37,7 +37,7 @@ OPTICAL_ATLAS = Student(
     ),
     objective=Transport(epsilon=0.03),
     optimiser=Optimiser(learning_rate=_RATE),
-    schedule=Schedule(steps=1300, warmup_steps=130),
+    schedule=Schedule(steps=1200, warmup_steps=120),
     global_batch=256,
     precision=Precision.FP32,
     dropout=0.0,

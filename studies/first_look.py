@@ -25,11 +25,11 @@ from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.execution import Execution
 from studies.schema.study import Law, ResourceEffect, Study
 
-# A second worker makes models of this size hardly faster, so students are trained two at a time. The teacher is called
-# with 32 queries: so cut, a batch of 64 gives one worker and two the same gradient to the last bit.
+# A second worker makes models of this size hardly faster, so runs are trained two at a time. The teacher is called with
+# 32 queries: so cut, a batch of 64 gives one worker and two the same gradient to the last bit.
 STUDY = Study(
     name="first_look",
-    version="2026.11.20.2",
+    version="2026.11.25",
     question="Does more exposure in distillation help a language less as the student grows?",
     base=OPTICAL_ATLAS,
     axes=cross(
@@ -42,6 +42,6 @@ STUDY = Study(
     estimand=ResourceEffect(measure=nDCG @ 10),
     law=Law.LOG_LINEAR,
     hold_out=ATLAS.largest,
-    execution=Execution(micro_batch=32),
+    execution=Execution(workers=1, micro_batch=32, at_once=2),
     executions=tuple((rung.name, Execution(workers=1, micro_batch=256, at_once=2)) for rung, _ in ATLAS.rungs),
 )

@@ -58,9 +58,9 @@ def atlas_rung(name: str, *, layers: int, width: int) -> Rung:
 def atlas_learning_rate(width: int) -> float:
     """Peak learning rate of an atlas rung: 6e-3, and inversely more below width 32.
 
-    Written by hand. Version 2026.11.20 of ``search_atlas_rates``, on validation queries, 1,200 steps and widths of 16
-    to 136, found nothing better by more than 0.0005 nDCG@10 among the rates that it trained to their end, but at width
-    48, where it gave 6e-3 up half-way and finished 0.012.
+    Written by hand. Version 2026.11.20 of ``search_atlas_rates``, on validation queries, 1,200 steps of 256 lines and
+    widths of 16 to 136, found nothing better by more than 0.0005 nDCG@10 among the rates that it trained to their end,
+    but at width 48, where it gave 6e-3 up half-way and finished 0.012.
     """
     return round(6e-3 * max(1.0, 32 / width), 6)
 
@@ -76,7 +76,7 @@ ATLAS = Ladder(
         _atlas("atlas-13k", 1, 32),
         _atlas("atlas-28k", 1, 48),
         _atlas("atlas-78k", 1, 80),
-        _atlas("atlas-152k", 1, 112),
+        _atlas("atlas-112k", 1, 96),
     ),
 )
 

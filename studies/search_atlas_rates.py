@@ -9,8 +9,9 @@ Budget
 What the answer decides
     ``ladders.atlas_learning_rate``.
 Status
-    Written on 2026-11-20, before any of its trials. Version 2026.11.20 ran: 1,200 steps, and a largest rung of width
-    136 where the ladder now has 112. This version, over the ladder and the schedule as they are now, has not been run.
+    Written on 2026-11-25, before any of its trials. Version 2026.11.20 ran: 1,200 steps of 256 lines, and a largest
+    rung of width 136 where the ladder now has 112. This version, over the ladder and the batch as they are now, has
+    not been run.
 """
 
 from dataclasses import replace
@@ -25,7 +26,7 @@ from studies.schema.search import Halving, LogUniform, Parameter, Search
 
 SEARCH = Search(
     name="search_atlas_rates",
-    version="2026.11.20.2",
+    version="2026.11.25",
     question="Which learning rate suits each rung of the atlas ladder?",
     base=replace(
         OPTICAL_ATLAS,

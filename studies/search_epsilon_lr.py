@@ -9,7 +9,7 @@ Budget
 What the answer decides
     The epsilon and the learning rate with which later studies on the atlas begin.
 Status
-    Written on 2026-11-20, before any trial.
+    Written on 2026-11-25, before any trial of this version.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ _RUNG, _RATE = ATLAS.rungs[1]
 
 SEARCH = Search(
     name="search_epsilon_lr",
-    version="2026.11.20",
+    version="2026.11.25",
     question="Which epsilon and learning rate suit transport distillation on the embedded collection?",
     base=replace(OPTICAL_ATLAS, rung=_RUNG, schedule=Schedule(steps=400, warmup_steps=40)),
     space=(

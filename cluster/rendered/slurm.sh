@@ -1,5 +1,5 @@
 #!/bin/bash
-#SBATCH --job-name=first_look-2026.11.20.2
+#SBATCH --job-name=first_look-2026.11.25
 #SBATCH --partition=gpu
 #SBATCH --nodes=1-2
 #SBATCH --ntasks-per-node=1
@@ -12,7 +12,7 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=B:TERM@300
-#SBATCH --output=first_look-2026.11.20.2.log
+#SBATCH --output=first_look-2026.11.25.log
 
 set -euo pipefail
 cd /shared/clir-scaling-harness

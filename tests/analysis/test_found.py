@@ -79,7 +79,7 @@ def test_planted_optimum_is_found_and_pruned_trials_enter_no_fit(found: Found) -
 
 def test_literal_is_python_that_a_study_takes(found: Found) -> None:
     text = literal(SEARCH, found.rungs[0])
-    assert "search_epsilon_lr 2026.11.20" in text
+    assert f"{SEARCH.name} {SEARCH.version}" in text
     assert '("objective.epsilon", 0.05' in text.replace("0.0499", "0.05")
     compile(text, "study", "exec")
 
