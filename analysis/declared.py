@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
-from studies.schema.record import State
+from studies.schema.record import Role, State
 from studies.schema.study import Study, expand
 
 
@@ -36,7 +36,7 @@ class Declared:
 
 
 def declared(study: Study) -> Declared:
-    """Read a declaration."""
+    """Read a declaration, but for its translators: translated queries say what those are worth, flags included."""
     points = tuple(
         DeclaredPoint(
             key=point.key,
@@ -49,6 +49,7 @@ def declared(study: Study) -> Declared:
             ),
         )
         for point in expand(study)
+        if point.role is not Role.TRANSLATOR
     )
     paths = {path for axis in study.axes for setting in axis.settings for path, _ in setting.assign}
     return Declared(

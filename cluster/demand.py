@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cluster.targets import Node
 from studies.schema.cost import parameters_of, state_bytes_per_rank
-from studies.schema.run import LookUp
+from studies.schema.run import System
 from studies.schema.study import Study, expand
 
 GIB = 2**30
@@ -32,7 +32,7 @@ def demands(study: Study) -> tuple[Workers, ...]:
     """The kinds of workers that a study needs, one after another; rungs that need the same kind share it."""
     found: dict[tuple[int, int], Workers] = {}
     for point in expand(study):
-        if isinstance(point.run, LookUp):
+        if isinstance(point.run, System):
             continue
         execution = study.execution_of(point)
         kind = (execution.threads, execution.gpus_per_worker)
@@ -50,7 +50,7 @@ def demands(study: Study) -> tuple[Workers, ...]:
 
 def storage_bytes(study: Study) -> float:
     """Bytes that a study leaves at most: every run's final weights, and the checkpoints of the largest."""
-    trained = [point for point in expand(study) if not isinstance(point.run, LookUp)]
+    trained = [point for point in expand(study) if not isinstance(point.run, System)]
     finals = sum(FP32_BYTES * parameters_of(point.run).total for point in trained)
     checkpoints = max(
         (study.execution_of(point).keep_checkpoints + 1) * STATE_BYTES_PER_WEIGHT * parameters_of(point.run).total

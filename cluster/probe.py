@@ -19,7 +19,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from studies import catalogue
-from studies.schema.run import LookUp
+from studies.schema.run import System, Translator
 from studies.schema.sources import TOP, sources_hash
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, read_manifest
@@ -87,10 +87,10 @@ def owed(study: Study, storage: Storage) -> int:
 def _is_owed(point: Point, storage: Storage) -> bool:
     folders = storage.evaluations(point.key).glob("*")
     evaluated = any(read_manifest(folder, verify=False) is not None for folder in folders)
-    if isinstance(point.run, LookUp):
+    if isinstance(point.run, System):
         return not evaluated
     state = read_state(storage, point.key).state
-    return not state.is_final or (state.has_result and not evaluated)
+    return not state.is_final or (state.has_result and not (evaluated or isinstance(point.run, Translator)))
 
 
 def _write(path: Path, text: str) -> str | None:

@@ -1,8 +1,10 @@
 """The only place that turns schema values into objects: data, encoders and cached vectors of a run."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
@@ -15,15 +17,33 @@ from harness.data.bitext import Line
 from harness.data.names import ENGLISH
 from harness.data.tokenizer import encode as tokenize
 from harness.document_frequency import inverse_document_frequency
-from harness.encoders import TokenEncoder
-from harness.examples import BitextExamples, Examples, RankingExamples, Sequences, TeacherVectors, TokenWeights
+from harness.encoders import TokenEncoder, build
+from harness.examples import (
+    BitextExamples,
+    Examples,
+    RankingExamples,
+    Sequences,
+    TeacherVectors,
+    TokenWeights,
+    TranslationExamples,
+)
 from harness.late_interaction import Ragged
+from harness.translator import TranslationModel, build_translator
 from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
 from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.key import digest, run_key
 from studies.schema.objective import Objective, uses_idf
-from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, Atlas, Bitext, Student, Teacher
+from studies.schema.run import (
+    HELD_OUT_LINES,
+    HELD_OUT_QUERIES,
+    Atlas,
+    Bitext,
+    Student,
+    Teacher,
+    Trained,
+    Translator,
+)
 from studies.schema.storage import Storage, read_manifest
 
 
@@ -33,7 +53,6 @@ class Materials:
 
     train: Examples
     held_out: Examples
-    token_size: int
     facts: Mapping[str, Any]
 
 
@@ -63,7 +82,27 @@ def sequences(atlas: AtlasData, texts: Sequence[str]) -> Sequences:
     return Sequences.of(tokenize(tokenizer, texts), padding)
 
 
-def materials(storage: Storage, run: Teacher | Student, execution: Execution, device: torch.device) -> Materials:
+def model_of(run: Trained) -> TokenEncoder | TranslationModel:
+    """The model of a run before its first step."""
+    match run:
+        case Teacher():
+            return build(run.rung, run.token_size, dropout=run.dropout, seed=run.seed)
+        case Student():
+            return build(run.rung, run.teacher.token_size, dropout=run.dropout, seed=run.seed)
+        case Translator():
+            return build_translator(run.architecture, dropout=run.dropout, seed=run.seed)
+        case unknown:
+            assert_never(unknown)
+
+
+def save(storage: Storage, run: Trained, model: TokenEncoder | TranslationModel, folder: Path) -> None:
+    """Write a trained model; a translator's directory is one that transformers translates with as it is."""
+    model.save(folder)
+    if isinstance(run, Translator):
+        shutil.copytree(collection(storage, run.bitext.collection).tokenizer_folder, folder, dirs_exist_ok=True)
+
+
+def materials(storage: Storage, run: Trained, execution: Execution, device: torch.device) -> Materials:
     """The training data of a run, with everything it caches already in storage afterwards."""
     match run:
         case Teacher():
@@ -73,9 +112,10 @@ def materials(storage: Storage, run: Teacher | Student, execution: Execution, de
             return Materials(
                 train=_bitext_examples(lines.train, run.objective, lines.weights),
                 held_out=_bitext_examples(lines.held_out, run.objective, lines.weights),
-                token_size=run.teacher.token_size,
                 facts=lines.facts,
             )
+        case Translator():
+            return _translation(collection(storage, run.bitext.collection), run)
         case unknown:
             assert_never(unknown)
 
@@ -119,7 +159,7 @@ def _ranking(atlas: AtlasData, run: Teacher) -> Materials:
         [(query.subject,) for query in watched],
     )
     facts = {"training_pairs": len(train.pairs), "training_queries": len(pairs)}
-    return Materials(train=train, held_out=held_out, token_size=run.token_size, facts=facts)
+    return Materials(train=train, held_out=held_out, facts=facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +219,22 @@ def _bitext_examples(sides: _Sides, objective: Objective, weights: TokenWeights)
         criterion=criterion(objective),
         weights=weights if uses_idf(objective) else None,
     )
+
+
+def _translation(atlas: AtlasData, run: Translator) -> Materials:
+    lines = atlas.bitext(run.bitext)
+
+    def examples(pairs: Sequence[tuple[str, str]]) -> TranslationExamples:
+        english = {text: place for place, text in enumerate(dict.fromkeys(text for _, text in pairs))}
+        return TranslationExamples(
+            source=sequences(atlas, [text for text, _ in pairs]),
+            english=sequences(atlas, list(english)),
+            english_of=np.array([english[text] for _, text in pairs]),
+        )
+
+    train = examples([(line.text, line.english) for line in lines])
+    facts = {"lines": _counts(lines), "tokens_per_line": round(float(train.source.lengths.mean()), 2)}
+    return Materials(train=train, held_out=examples(_validation_lines(atlas)), facts=facts)
 
 
 def _validation_lines(atlas: AtlasData) -> list[tuple[str, str]]:

@@ -154,8 +154,15 @@ def parameters(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def aggregates(measures: Mapping[str, Any], primary: str) -> dict[str, float]:
-    """Means over languages under their MLflow names; for the primary measure also over both sides of exposure."""
+    """Means over languages under their MLflow names; for the primary measure also over both sides of exposure.
+
+    Of translated queries also chrF and BLEU, and the number of empty translations in all languages together.
+    """
     found: dict[str, float] = {}
+    if "translation" in measures:
+        translation = measures["translation"]
+        found |= {f"translation.{name}": _mean(name, translation[name], translation[name]) for name in ("chrf", "bleu")}
+        found["translation.empty"] = float(sum(translation["empty"].values()))
     for spelling, by_language in measures["measures"].items():
         measure = ir_measures.parse_measure(spelling)
         found[metric_name(measure)] = _mean(spelling, by_language, by_language)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from studies.schema.cost import parameters_of
 from studies.schema.key import Json, canonical, described_key
+from studies.schema.run import Teacher, Translator
 from studies.schema.storage import Storage, write_json_atomic
 from studies.schema.study import Point
 
@@ -12,10 +13,11 @@ SEPARATORS = " ,="
 
 
 def described(run: Mapping[str, Json]) -> dict[str, str]:
-    """Every choice that identifies a run, from its canonical description; its teacher stands there by its key."""
+    """Every choice that identifies a run, from its canonical description; runs that it needs stand there by key."""
     choices = dict(run)
-    if "teacher" in choices:
-        choices["teacher"] = described_key(choices["teacher"])
+    for name, value in run.items():
+        if isinstance(value, dict) and value["type"] in (Teacher.__name__, Translator.__name__):
+            choices[name] = described_key(value)
     return dict(flattened(choices))
 
 

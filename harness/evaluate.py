@@ -1,7 +1,7 @@
 """Encode queries, search the teacher's passages exactly, and score per query.
 
 Passages are read by the teacher once and reused for every student. Every test query has a row in the result; a query
-that got no passage scores zero, it is never left out.
+that got no passage scores zero, it is never left out: so does one that a translator left empty.
 """
 
 import gzip
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import assert_never
+from typing import Any, assert_never
 
 import ir_measures
 import pyarrow as pa
@@ -23,14 +23,17 @@ from harness.data.atlas import AtlasData
 from harness.data.compositions import Query
 from harness.data.look_up import DictionaryLookUp, copy_through
 from harness.data.names import ENGLISH
+from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
 from harness.evaluation_key import key_of
 from harness.late_interaction import Ragged, search
+from harness.translation_record import flags_of, translation_summary, write_translations
+from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.evaluation import Evaluation
 from studies.schema.key import run_key
-from studies.schema.record import State, validation_name
-from studies.schema.run import LookUp, Run, Student, Teacher, teacher_of
+from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
+from studies.schema.run import LookUp, Retriever, Student, System, Teacher, TranslateQuery, teacher_of
 from studies.schema.state import write_state
 from studies.schema.storage import Storage, publish, read_manifest
 
@@ -42,13 +45,14 @@ Scores = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One language: what was retrieved and what it is worth."""
+    """One language: what was asked for each query, what was retrieved and what it is worth."""
 
+    asked: Sequence[str]
     ranking: Sequence[ScoredDoc]
     scores: Scores
 
 
-def evaluate(storage: Storage, run: Run, evaluation: Evaluation) -> Path:
+def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     """Evaluate a finished run and publish measures, per-query scores and the TREC run; returns where they lie."""
     key = key_of(run, evaluation)
     target = storage.evaluation(run_key(run), key)
@@ -59,7 +63,7 @@ def evaluate(storage: Storage, run: Run, evaluation: Evaluation) -> Path:
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
     rows = _rows(run, atlas, queries, results)
-    summary = {
+    summary: dict[str, Any] = {
         "schema": SCHEMA,
         "run": run_key(run),
         "evaluation": key,
@@ -75,13 +79,19 @@ def evaluate(storage: Storage, run: Run, evaluation: Evaluation) -> Path:
         "queries": dict.fromkeys(results, len(queries)),
         "exposure": dict(_exposure(run)),
     }
+    asked = {language: result.asked for language, result in results.items()}
+    if isinstance(run, TranslateQuery):
+        summary["translation"] = translation_summary(atlas, queries, asked)
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
         (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
         pq.write_table(pa.Table.from_pylist(rows), folder / "per_query.parquet")
         _write_trec(folder / "run.trec.gz", results, key)
-    if isinstance(run, LookUp):
+        if isinstance(run, TranslateQuery):
+            write_translations(folder / TRANSLATIONS_FILE, atlas, queries, asked)
+    if isinstance(run, System):
         with storage.lease(storage.run_lease(run_key(run)), purpose="evaluate"):
-            write_state(storage, run_key(run), State.FINISHED)
+            flags = flags_of(storage, run, asked)
+            write_state(storage, run_key(run), State.FLAGGED if flags else State.FINISHED, flags=flags)
     return target
 
 
@@ -98,41 +108,60 @@ def validation_scores(
     }
 
 
-def languages(run: Run) -> tuple[str, ...]:
+def languages(run: Retriever) -> tuple[str, ...]:
     """The languages of the queries a run answers: English for a teacher, the collection's for the others."""
     return (ENGLISH,) if isinstance(run, Teacher) else teacher_of(run).collection.languages
 
 
-def retrieve(storage: Storage, run: Run, reader: TokenEncoder, evaluation: Evaluation) -> dict[str, Result]:
+def retrieve(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation: Evaluation) -> dict[str, Result]:
     """What a run retrieves for the queries of an evaluation in each of its languages, read by ``reader``."""
     atlas = collection(storage, teacher_of(run).collection)
     passages = passage_vectors(storage, teacher_of(run), torch.device("cpu"))
-    return {language: _search(run, atlas, reader, passages, language, evaluation) for language in languages(run)}
+    english = translator(storage, run, atlas)
+    found = {}
+    for language in languages(run):
+        asked = english([atlas.text(query, language) for query in atlas.queries[evaluation.split]], language)
+        found[language] = _search(atlas, reader, passages, asked, evaluation)
+    return found
 
 
 def _search(
-    run: Run, atlas: AtlasData, reader: TokenEncoder, passages: Ragged, language: str, evaluation: Evaluation
+    atlas: AtlasData, reader: TokenEncoder, passages: Ragged, asked: Sequence[str], evaluation: Evaluation
 ) -> Result:
-    translate = translator(run, atlas)
-    queries = atlas.queries[evaluation.split]
-    texts = [translate(atlas.text(query, language), language) for query in queries]
-    vectors = encode(reader, sequences(atlas, texts), torch.device("cpu"))
-    found, places = search(vectors, passages, k=evaluation.depth)
-    ranking = [
-        ScoredDoc(query.id, atlas.passages[place].id, score)
-        for query, query_scores, query_places in zip(queries, found.tolist(), places.tolist(), strict=True)
-        for score, place in zip(query_scores, query_places, strict=True)
+    """What the reader finds for what is asked for each query; for an empty text it finds nothing."""
+    queries = [
+        (query, text) for query, text in zip(atlas.queries[evaluation.split], asked, strict=True) if not is_empty(text)
     ]
-    return Result(ranking=ranking, scores=score(evaluation.measures, atlas.qrels(evaluation.split), ranking))
+    ranking: list[ScoredDoc] = []
+    if queries:
+        vectors = encode(reader, sequences(atlas, [text for _, text in queries]), torch.device("cpu"))
+        found, places = search(vectors, passages, k=evaluation.depth)
+        ranking = [
+            ScoredDoc(query.id, atlas.passages[place].id, score)
+            for (query, _), query_scores, query_places in zip(queries, found.tolist(), places.tolist(), strict=True)
+            for score, place in zip(query_scores, query_places, strict=True)
+        ]
+    scores = score(evaluation.measures, atlas.qrels(evaluation.split), ranking)
+    return Result(asked=asked, ranking=ranking, scores=scores)
 
 
-def translator(run: Run, atlas: AtlasData) -> Callable[[str, str], str]:
-    """What happens to a query's text before it is encoded: nothing, or a look-up for the rivals."""
+Ask = Callable[[Sequence[str], str], list[str]]
+"""Texts of queries and their language to what the reader is asked."""
+
+
+def translator(storage: Storage, run: Retriever, atlas: AtlasData) -> Ask:
+    """What happens to the texts of queries before they are encoded: nothing, or a translation for the rivals."""
+
+    def word_by_word(look_up: Callable[[str, str], str]) -> Ask:
+        return lambda texts, language: [look_up(text, language) for text in texts]
+
     match run:
-        case LookUp():
-            return copy_through if run.bitext is None else DictionaryLookUp(atlas.bitext(run.bitext))
+        case LookUp(bitext=bitext):
+            return word_by_word(copy_through if bitext is None else DictionaryLookUp(atlas.bitext(bitext)))
+        case TranslateQuery():
+            return lambda texts, language: translate(storage, run.translator, run.decoding, texts, language)
         case Teacher() | Student():
-            return copy_through
+            return word_by_word(copy_through)
         case unknown:
             assert_never(unknown)
 
@@ -151,7 +180,7 @@ def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], r
 
 
 def _rows(
-    run: Run, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]
+    run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]
 ) -> list[dict[str, str | bool | float]]:
     bitext = None if isinstance(run, Teacher) else run.bitext
     named = atlas.names_in(bitext) if bitext else None
@@ -188,7 +217,7 @@ def _means(
     }
 
 
-def _exposure(run: Run) -> tuple[tuple[str, float], ...]:
+def _exposure(run: Retriever) -> tuple[tuple[str, float], ...]:
     return () if isinstance(run, Teacher) or run.bitext is None else run.bitext.exposure
 
 

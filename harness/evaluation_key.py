@@ -2,13 +2,13 @@
 
 from studies.schema.evaluation import Evaluation
 from studies.schema.key import evaluation_key
-from studies.schema.run import Run, teacher_of
+from studies.schema.run import Retriever, teacher_of
 
 VERSION = 1
 """Version of the evaluating code: raise it whenever a number could change."""
 
 
-def key_of(run: Run, evaluation: Evaluation) -> str:
+def key_of(run: Retriever, evaluation: Evaluation) -> str:
     """The evaluation key of a run on the queries of its collection."""
     revision = teacher_of(run).collection.revision
     return evaluation_key(run, evaluation, collection_revision=revision, version=VERSION)

@@ -1,6 +1,7 @@
 """Training examples as padded batches, and the loss of a batch under a run's objective.
 
-Legend: B examples, N query or student tokens, M passage or teacher tokens, H width, G candidate group.
+Legend: B examples, N query, student or source tokens, M passage, teacher or English tokens, H width, G candidate group,
+V lexicon.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,8 +67,8 @@ class Examples(Protocol):
         """Tokens of each example, for bucketing, shape (number of examples,)."""
         ...
 
-    def loss(self, encode: Encode, indices: NDArray[np.int64], device: torch.device) -> Loss:
-        """The mean loss of the chosen examples."""
+    def loss(self, model: Callable[..., Tensor], indices: NDArray[np.int64], device: torch.device, /) -> Loss:
+        """The mean loss of the chosen examples, read by the model of a run."""
         ...
 
 
@@ -160,3 +161,32 @@ class RankingExamples:
             for i, q in enumerate(query)
         ]
         return torch.tensor(rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationExamples:
+    """Lines of a language beside their English: line ``i`` is translated into ``english[english_of[i]]``.
+
+    The loss of a line is the mean over its English tokens, the closing one included, of the cross-entropy in nats;
+    that of a batch the mean over lines, so that it does not depend on how a batch is cut into calls.
+    """
+
+    source: Sequences
+    english: Sequences
+    english_of: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return self.source.lengths + self.english.lengths[self.english_of]
+
+    def loss(self, model: Callable[..., Tensor], indices: NDArray[np.int64], device: torch.device) -> Loss:
+        """``model`` maps source ids and mask (B, N) and preceding English ids (B, M) to logits (B, M, V)."""
+        ids_BN, mask_BN = (tensor.to(device) for tensor in self.source.padded(indices))
+        english_BM, present_BM = (tensor.to(device) for tensor in self.english.padded(self.english_of[indices]))
+        logits_BMV = model(ids_BN, mask_BN, english_BM[:, :-1])
+        written_BM = present_BM[:, 1:]
+        nats = torch.nn.functional.cross_entropy(
+            logits_BMV.flatten(0, 1), english_BM[:, 1:].flatten(), reduction="none"
+        )
+        nats_BM = nats.view_as(written_BM)
+        return (torch.where(written_BM, nats_BM, 0.0).sum(dim=1) / written_BM.sum(dim=1)).mean(), {}

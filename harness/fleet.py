@@ -17,8 +17,9 @@ from harness.data.atlas import open_atlas
 from harness.remote import Evaluator, Task, train_worker
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import collection_of, needs
 from studies.schema.record import State
-from studies.schema.run import LookUp, teacher_of
+from studies.schema.run import System
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study
@@ -127,9 +128,9 @@ def rounds(study: Study, storage: Storage, points: Sequence[Point]) -> list[list
     """
     found: dict[tuple[int, ...], list[Task]] = {}
     for point in points:
-        if isinstance(point.run, LookUp) or read_state(storage, point.key).state.is_final:
+        if isinstance(point.run, System) or read_state(storage, point.key).state.is_final:
             continue
-        if read_state(storage, run_key(teacher_of(point.run))).state is State.FAILED:
+        if any(read_state(storage, run_key(run)).state is State.FAILED for run in needs(point.run)):
             continue
         execution = study.execution_of(point)
         task = Task(study=study.name, key=point.key, run=point.run, execution=execution)
@@ -151,7 +152,7 @@ def open_fleet(study: Study, storage: Storage, points: Sequence[Point]) -> Itera
     Raises ValueError for a checkpoint of another execution and for a collection that is not the declared one.
     """
     _check_checkpoints(study, storage, points)
-    for declaration in {teacher_of(point.run).collection for point in points}:
+    for declaration in {collection_of(point.run) for point in points}:
         open_atlas(storage, declaration)
     with connected():
         yield Fleet(study, storage, points)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.evaluation_key import key_of
-from studies.schema.key import run_key
-from studies.schema.run import teacher_of
+from studies.schema.key import run_key, translator_key
+from studies.schema.run import TranslateQuery, Translator, teacher_of
 from studies.schema.search import Search
 from studies.schema.state import read_state
 from studies.schema.storage import Damaged, LeaseHeld, Storage, lease_owner, read_manifest
@@ -38,7 +38,7 @@ def garbage(storage: Storage, studies: Sequence[Study | Search]) -> tuple[Garbag
         *_leftovers(storage),
         *_checkpoints(storage),
         *_evaluations(storage, studies),
-        *_embeddings(storage, studies),
+        *_caches(storage, studies),
     )
 
 
@@ -79,7 +79,8 @@ def _evaluations(storage: Storage, studies: Sequence[Study | Search]) -> Iterato
     asked: dict[str, set[str]] = {}
     for study in studies:
         for point in _points(study, storage):
-            asked.setdefault(point.key, set()).add(key_of(point.run, study.evaluation))
+            if not isinstance(point.run, Translator):
+                asked.setdefault(point.key, set()).add(key_of(point.run, study.evaluation))
     for key in _free_runs(storage):
         present = _directories(storage.evaluations(key))
         wanted = asked.get(key, set())
@@ -90,14 +91,19 @@ def _evaluations(storage: Storage, studies: Sequence[Study | Search]) -> Iterato
                 yield _item(path, "evaluation superseded by a newer one", key)
 
 
-def _embeddings(storage: Storage, studies: Sequence[Study | Search]) -> Iterator[Garbage]:
-    """Cached vectors of teachers that no study uses; none while any run is held: it may be reading them."""
+def _caches(storage: Storage, studies: Sequence[Study | Search]) -> Iterator[Garbage]:
+    """What teachers and translators that no study uses left; none while any run is held: it may be reading them."""
     if any(_is_held(storage, key) for key in storage.run_keys()):
         return
-    used = {run_key(teacher_of(point.run)) for study in studies for point in _points(study, storage)}
+    runs = [point.run for study in studies for point in _points(study, storage)]
+    teachers = {run_key(teacher_of(run)) for run in runs if not isinstance(run, Translator)}
     for path in _directories(storage.root / "embeddings"):
-        if path.name not in used:
+        if path.name not in teachers:
             yield _item(path, "cached vectors of a teacher that no study uses")
+    translators = {translator_key(run.translator) for run in runs if isinstance(run, TranslateQuery)}
+    for path in _directories(storage.root / "translations"):
+        if path.name not in translators:
+            yield _item(path, "cached translations of a translator that no study uses")
 
 
 def _points(study: Study | Search, storage: Storage) -> tuple[Point, ...]:

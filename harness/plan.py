@@ -11,13 +11,13 @@ from rich.text import Text
 from harness.status import Phase, RunStatus, names, statuses, steps_of
 from studies.schema.cost import Parameters, parameters_of, state_bytes_per_rank, training_flops
 from studies.schema.execution import Execution
-from studies.schema.run import LookUp, Run, Student, Teacher
+from studies.schema.run import LookUp, Run, Student, System, Teacher, TranslateQuery, Translator
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand
 
 TEACHER_TOKENS = 44.0
 STUDENT_TOKENS = 11.0
-"""Tokens of a query with its passage, and of a line: means over the embedded collection of twelve languages."""
+"""Tokens of a query with its passage, and of a line's side: means over the embedded collection of twelve languages."""
 
 SHOWN_DIGITS = 8
 """Digits of a key that are shown; commands take the beginning of a key for the whole."""
@@ -62,13 +62,13 @@ def plan(study: Study, storage: Storage | None = None) -> Plan:
 
 
 def tokens_per_example(run: Run) -> float:
-    """About how many tokens the trained encoder reads for one example of the embedded collection."""
+    """About how many tokens ``training_flops`` has to count for one example of the embedded collection."""
     match run:
         case Teacher():
             return TEACHER_TOKENS
-        case Student():
+        case Student() | Translator():
             return STUDENT_TOKENS
-        case LookUp():
+        case LookUp() | TranslateQuery():
             return 0.0
         case unknown:
             assert_never(unknown)
@@ -105,7 +105,7 @@ def _columns(runs: Sequence[PlannedRun]) -> tuple[_Column, ...]:
         return lambda run: text(run) if run.steps else ""
 
     def built(text: Callable[[PlannedRun], str]) -> Callable[[PlannedRun], str]:
-        return lambda run: "" if isinstance(run.point.run, LookUp) else text(run)
+        return lambda run: "" if isinstance(run.point.run, System) else text(run)
 
     return (
         _Column(title="Key", cell=lambda run: run.point.key[:SHOWN_DIGITS], is_number=False),
@@ -149,7 +149,7 @@ def _price(study: Study, point: Point, row: RunStatus | None) -> PlannedRun:
         phase=None if row is None else row.phase,
         parameters=parameters_of(point.run),
         steps=steps,
-        examples=0 if isinstance(point.run, LookUp) else steps * point.run.global_batch,
+        examples=0 if isinstance(point.run, System) else steps * point.run.global_batch,
         flops=training_flops(point.run, tokens_per_example=tokens_per_example(point.run)),
         state_bytes=state_bytes_per_rank(point.run, execution),
         execution=execution,

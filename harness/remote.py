@@ -14,7 +14,7 @@ import ray
 from harness.milestones import Milestones
 from studies.schema.evaluation import Evaluation
 from studies.schema.execution import Execution
-from studies.schema.run import Run, Student, Teacher
+from studies.schema.run import Retriever, Trained
 from studies.schema.storage import Storage
 
 NICE = 5
@@ -31,7 +31,7 @@ class Task:
 
     study: str
     key: str
-    run: Teacher | Student
+    run: Trained
     execution: Execution
     milestones: Milestones | None = None
 
@@ -59,7 +59,7 @@ class Evaluator:
         torch.set_num_threads(threads)
         self._storage = storage
 
-    def evaluate(self, run: Run, evaluation: Evaluation) -> None:
+    def evaluate(self, run: Retriever, evaluation: Evaluation) -> None:
         """Evaluate a finished run, which publishes what was measured in storage."""
         from harness.evaluate import evaluate
 

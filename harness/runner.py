@@ -18,8 +18,9 @@ from harness.status import Phase, RunStatus, names, statuses
 from harness.tracker import Tracker
 from studies.catalogue import select
 from studies.schema.key import run_key
-from studies.schema.record import Role, State
-from studies.schema.run import teacher_of
+from studies.schema.lineage import needs
+from studies.schema.record import State
+from studies.schema.run import System, Translator
 from studies.schema.state import read_state, write_state
 from studies.schema.storage import Storage, write_json_atomic
 from studies.schema.study import Point, Study, expand, recipe
@@ -123,26 +124,26 @@ def _bring_home(
 
 
 def _ready(storage: Storage, rows: Sequence[RunStatus]) -> list[Point]:
-    """Runs whose evaluation is owed and possible: trained, or without training beside a trained teacher."""
+    """Runs whose evaluation is owed and possible: trained, or without training beside what they need trained."""
     return [
         row.point
         for row in rows
-        if not row.evaluated and (row.state.has_result or (row.steps == 0 and _is_look_up_ready(storage, row.point)))
+        if not row.evaluated and (row.state.has_result or _is_system_ready(storage, row.point))
     ]
 
 
-def _is_look_up_ready(storage: Storage, point: Point) -> bool:
-    if point.role not in (Role.DICTIONARY, Role.COPY_THROUGH):
+def _is_system_ready(storage: Storage, point: Point) -> bool:
+    if not isinstance(point.run, System):
         return False
-    return read_state(storage, run_key(teacher_of(point.run))).state.has_result
+    return all(read_state(storage, run_key(needed)).state.has_result for needed in needs(point.run))
 
 
 def _chosen(study: Study, only: str | None) -> tuple[Point, ...]:
-    """The points to run: all, or those that ``only`` names together with the teachers they need."""
+    """The points to run: all, or those that ``only`` names together with the runs they need."""
     if only is None:
         return expand(study)
     selected = select(study, only)
-    needed = {point.key for point in selected} | {run_key(teacher_of(point.run)) for point in selected}
+    needed = {point.key for point in selected} | {run_key(run) for point in selected for run in needs(point.run)}
     return tuple(point for point in expand(study) if point.key in needed)
 
 
@@ -176,7 +177,7 @@ def _entries(study: Study, points: Sequence[Point]) -> tuple[Entry, ...]:
             labels=point.labels.as_dict(),
             name=spoken[point.key],
             primary=str(study.estimand.measure),
-            evaluation=key_of(point.run, study.evaluation),
+            evaluation=None if isinstance(point.run, Translator) else key_of(point.run, study.evaluation),
         )
         for point in points
     )

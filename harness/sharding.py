@@ -11,22 +11,22 @@ from torch import nn
 
 from studies.schema.cost import parameters_of
 from studies.schema.execution import Execution
-from studies.schema.objective import group_size_of
-from studies.schema.run import Optimiser, Precision, Schedule, Student, Teacher
+from studies.schema.lineage import call_size_of
+from studies.schema.run import Optimiser, Precision, Schedule, Trained
 
 BUCKET_ELEMENTS = 50_000_000
 """Weights that are communicated at once. DeepSpeed allocates a whole bucket in every step, also for a model that fills
 a thousandth of its default of 500 million, so a bucket is never larger than the model."""
 
 
-def deepspeed_config(run: Teacher | Student, execution: Execution, *, world_size: int) -> dict[str, Any]:
+def deepspeed_config(run: Trained, execution: Execution, *, world_size: int) -> dict[str, Any]:
     """The DeepSpeed configuration; nothing is left to "auto".
 
     Raises ValueError when the group of workers is not the declared one or the batch does not divide over it.
     """
     if world_size != execution.workers:
         raise ValueError(f"the worker group has {world_size} workers, the execution declares {execution.workers}")
-    micro_batch, accumulation = execution.calls(run.global_batch, group_size_of(run.objective))
+    micro_batch, accumulation = execution.calls(run.global_batch, call_size_of(run))
     bucket = min(BUCKET_ELEMENTS, parameters_of(run).total)
     return {
         "train_batch_size": run.global_batch,
@@ -57,7 +57,7 @@ def adamw(model: nn.Module, optimiser: Optimiser) -> torch.optim.Optimizer:
     )
 
 
-def initialize(model: nn.Module, run: Teacher | Student, execution: Execution, *, world_size: int) -> Any:
+def initialize(model: nn.Module, run: Trained, execution: Execution, *, world_size: int) -> Any:
     """A DeepSpeed engine around a model, with the run's optimiser and schedule; called inside a worker."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")

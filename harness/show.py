@@ -11,7 +11,7 @@ from harness.status import Phase, RunStatus
 from harness.trials import Closed, closed
 from studies.schema.cost import parameters_of
 from studies.schema.key import canonical
-from studies.schema.run import LookUp
+from studies.schema.run import System, Translator
 from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform
 from studies.schema.storage import Damaged, Storage, read_manifest
 from studies.schema.study import Study
@@ -27,11 +27,11 @@ def lines(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[s
     told |= {name: label for name, label in point.labels.as_dict().items() if label != "-"}
     told["state"] = f"{outcome(row)}, {pace(row)}" if row.phase is Phase.RUNNING else outcome(row)
     told["files"] = str(storage.run(point.key))
-    if not isinstance(point.run, LookUp):
+    if not isinstance(point.run, System):
         counted = parameters_of(point.run)
         told["size"] = f"{counted.non_embedding:,} parameters, {counted.total:,} in total"
     yield from _aligned(told)
-    if row.evaluated:
+    if row.evaluated and not isinstance(point.run, Translator):
         yield ""
         yield from measures(study, row, storage)
     yield ""
@@ -42,6 +42,7 @@ def lines(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[s
 
 def measures(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[str]:
     """A table of the study's measures by language, with their means; Damaged when the evaluation lacks one."""
+    assert not isinstance(row.point.run, Translator)
     folder = storage.evaluation(row.point.key, key_of(row.point.run, study.evaluation))
     read_manifest(folder)
     names = [str(measure) for measure in study.measures]

@@ -13,7 +13,7 @@ from harness.evaluation_key import key_of
 from harness.journal import JournalPoint
 from studies.schema.axes import AXIS_NAMES
 from studies.schema.record import Metric, State, run_name
-from studies.schema.run import LookUp, Run
+from studies.schema.run import Run, System, Translator
 from studies.schema.search import Search
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, lease_owner, read_manifest
@@ -46,7 +46,8 @@ class RunStatus:
     """One run of a study as its directory shows it.
 
     ``step`` of ``steps`` optimiser steps; ``loss`` is the last recorded one; ``seconds`` the time that a finished
-    run trained. ``held`` says whether a process works on it, ``evaluated`` whether the study's evaluation exists.
+    run trained. ``held`` says whether a process works on it, ``evaluated`` whether the study's evaluation exists; a
+    translator is asked for none.
     """
 
     point: Point
@@ -70,7 +71,7 @@ class RunStatus:
             case State.RUNNING:
                 return Phase.RUNNING if self.held else Phase.INTERRUPTED
             case State.PLANNED:
-                done = self.evaluated and isinstance(self.point.run, LookUp)
+                done = self.evaluated and isinstance(self.point.run, System)
                 return Phase.FINISHED if done else Phase.PLANNED
             case State.FAILED | State.PRUNED:
                 return Phase(self.state)
@@ -101,7 +102,6 @@ def status_of(point: Point, study: Study | Search, storage: Storage) -> RunStatu
     losses = [line.metrics[Metric.LOSS] for line in tail if Metric.LOSS in line.metrics]
     held = state is State.RUNNING and lease_owner(storage.run_lease(point.key)) is not None
     rate = steps_per_second(tail) if held else None
-    evaluation = storage.evaluation(point.key, key_of(point.run, study.evaluation))
     return RunStatus(
         point=point,
         state=state,
@@ -112,15 +112,22 @@ def status_of(point: Point, study: Study | Search, storage: Storage) -> RunStatu
         seconds_left=(steps - step) / rate if rate else None,
         flags=recorded.flags,
         reason=recorded.reason,
-        evaluated=read_manifest(evaluation, verify=False) is not None,
+        evaluated=_is_evaluated(point, study, storage),
         held=held,
         seconds=recorded.facts.get("seconds"),
     )
 
 
+def _is_evaluated(point: Point, study: Study | Search, storage: Storage) -> bool:
+    if isinstance(point.run, Translator):
+        return True
+    evaluation = storage.evaluation(point.key, key_of(point.run, study.evaluation))
+    return read_manifest(evaluation, verify=False) is not None
+
+
 def steps_of(run: Run) -> int:
-    """Optimiser steps of a run; a look-up has none."""
-    return 0 if isinstance(run, LookUp) else run.schedule.steps
+    """Optimiser steps of a run; a system without training has none."""
+    return 0 if isinstance(run, System) else run.schedule.steps
 
 
 def read_tail(path: Path) -> tuple[JournalPoint, ...]:

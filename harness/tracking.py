@@ -81,6 +81,8 @@ _NOTES: dict[str, str] = {
     Role.UNTRAINED: "A student before its first step: what its shape alone is worth.",
     Role.COPY_THROUGH: "No student: queries go to the teacher as they are.",
     Role.DICTIONARY: "No student: queries are translated word by word, with a dictionary learned from the bitext.",
+    Role.TRANSLATED: "No student: queries are translated into English by a model and read by the teacher.",
+    Role.TRANSLATOR: "Translates queries into English for the teacher; judged by what the teacher makes of them.",
 }
 
 

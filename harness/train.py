@@ -17,7 +17,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from harness import checkpoint, sharding
-from harness.assemble import Materials, materials
+from harness.assemble import Materials, materials, model_of, save
 from harness.checkpoint import agree
 from harness.data.batches import BatchOrder, rank_slice
 from harness.encoders import TokenEncoder, build
@@ -27,11 +27,13 @@ from harness.journal import Journal, read_all
 from harness.milestones import wait_for_verdict
 from harness.remote import Task
 from harness.revision import check_sources
+from harness.translator import TranslationModel
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import needs
 from studies.schema.objective import Contrastive, ScoreKL
 from studies.schema.record import Flag, Metric, State
-from studies.schema.run import Student, Teacher
+from studies.schema.run import Student, Trained, Translator
 from studies.schema.state import read_state, write_state
 from studies.schema.storage import LeaseHeld, Storage, lease_owner, publish
 
@@ -40,7 +42,7 @@ logger = logging.getLogger(__name__)
 IMPROVING = 0.02
 """A run is flagged when its held-out loss fell by more than this over the last fifth of its steps, in which a linear
 decay spends 4 % of the summed learning rate. A cost is compared as a share of itself, a cross-entropy or
-divergence, which goes to zero, in nats: 0.02 nats are 2 % of the probability of the right passage."""
+divergence, which goes to zero, in nats: 0.02 nats are 2 % of the probability of the right passage or token."""
 
 TEACHER_WAIT_SECONDS = 90.0
 """How long a teacher may be in nobody's hands before its students give up: a lost worker group is back sooner."""
@@ -87,9 +89,10 @@ def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
 
 def taught(storage: Storage, task: Task) -> bool:
     """Wait while a worker group at its side trains the run's teacher; whether there is one in the end."""
-    if isinstance(task.run, Teacher):
+    needed = needs(task.run)
+    if not needed:
         return True
-    teacher = run_key(task.run.teacher)
+    (teacher,) = map(run_key, needed)
     seen = time.monotonic()
     while True:
         state = agree(read_state(storage, teacher).state)
@@ -135,12 +138,12 @@ def train(storage: Storage, task: Task) -> None:
         write_state(storage, task.key, State.RUNNING)
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     data = _materials(storage, task, device)
-    encoder = build(task.run.rung, data.token_size, dropout=task.run.dropout, seed=task.run.seed)
+    model = model_of(task.run)
     if task.run.schedule.steps == 0:
-        _finish_untrained(storage, task, encoder)
+        _finish_untrained(storage, task, model)
         return
     torch.manual_seed(task.run.seed * world_size + rank)
-    engine = sharding.initialize(encoder, task.run, task.execution, world_size=world_size)
+    engine = sharding.initialize(model, task.run, task.execution, world_size=world_size)
     try:
         start = checkpoint.restore(engine, storage.checkpoints(task.key))
         began = time.monotonic()
@@ -203,7 +206,7 @@ def _loop(
                 f"({run.optimiser.learning_rate}) or raise epsilon, under a new study version"
             )
         if journal is not None and step in judged:
-            metrics |= _validation_score(engine, storage, task, data)
+            metrics |= _validation_score(engine, storage, task)
         if journal is not None and metrics:
             journal.append(step, metrics)
         if (step % execution.checkpoint_every == 0 or step in judged) and step < run.schedule.steps:
@@ -213,11 +216,11 @@ def _loop(
             raise Stopped
 
 
-def _validation_score(engine: Any, storage: Storage, task: Task, data: Materials) -> dict[str, float]:
+def _validation_score(engine: Any, storage: Storage, task: Task) -> dict[str, float]:
     """The score of the present weights, on rank 0, which up to ZeRO 2 has them whole; under ZeRO 3 it has not."""
     assert task.milestones is not None
     assert isinstance(task.run, Student)
-    encoder = build(task.run.rung, data.token_size, dropout=0.0, seed=task.run.seed)
+    encoder = build(task.run.rung, task.run.teacher.token_size, dropout=0.0, seed=task.run.seed)
     encoder.load_state_dict({name: w.detach().float().cpu() for name, w in engine.module.state_dict().items()})
     return validation_scores(storage, task.run, encoder, task.milestones.evaluation)
 
@@ -297,24 +300,24 @@ class Window:
 
 
 def _finish(storage: Storage, task: Task, weights: dict[str, torch.Tensor], data: Materials, *, seconds: float) -> None:
-    encoder = build(task.run.rung, data.token_size, dropout=task.run.dropout, seed=task.run.seed)
-    encoder.load_state_dict(weights)
-    _publish(storage, task, encoder)
+    model = model_of(task.run)
+    model.load_state_dict(weights)
+    _publish(storage, task, model)
     flags = verdict(storage, task)
     state = State.FLAGGED if flags else State.FINISHED
     write_state(storage, task.key, state, flags=flags, facts={"seconds": round(seconds, 1), **data.facts})
     checkpoint.retain(storage.checkpoints(task.key), 0)
 
 
-def _finish_untrained(storage: Storage, task: Task, encoder: TokenEncoder) -> None:
+def _finish_untrained(storage: Storage, task: Task, model: TokenEncoder | TranslationModel) -> None:
     if dist.get_rank() == 0:
-        _publish(storage, task, encoder)
+        _publish(storage, task, model)
         write_state(storage, task.key, State.FINISHED)
 
 
-def _publish(storage: Storage, task: Task, encoder: TokenEncoder) -> None:
+def _publish(storage: Storage, task: Task, model: TokenEncoder | TranslationModel) -> None:
     with publish(storage.final(task.key), facts={"key": task.key}) as folder:
-        encoder.save(folder)
+        save(storage, task.run, model, folder)
 
 
 def verdict(storage: Storage, task: Task) -> list[Flag]:
@@ -326,9 +329,13 @@ def verdict(storage: Storage, task: Task) -> list[Flag]:
     steps = task.run.schedule.steps
     before, after = watched[round(steps * 8 / 10)], watched[steps]
     flags = []
-    unit = 1.0 if isinstance(task.run.objective, Contrastive | ScoreKL) else abs(before)
+    unit = 1.0 if _is_in_nats(task.run) else abs(before)
     if before - after > IMPROVING * unit:
         flags.append(Flag.STILL_IMPROVING)
     if any(point.metrics.get(Metric.TRANSPORT_CONVERGED, 1.0) < 1.0 for point in journal):
         flags.append(Flag.SOLVER_NOT_CONVERGED)
     return flags
+
+
+def _is_in_nats(run: Trained) -> bool:
+    return isinstance(run, Translator) or isinstance(run.objective, Contrastive | ScoreKL)

@@ -2,7 +2,8 @@
 
 from studies.ladders import ATLAS, ATLAS_VOCABULARY, atlas_rung
 from studies.schema.objective import Contrastive, Transport
-from studies.schema.run import Atlas, Bitext, Optimiser, Precision, Schedule, Student, Teacher
+from studies.schema.run import Atlas, Bitext, Optimiser, Precision, Schedule, Student, Teacher, Translator
+from studies.schema.translation import Seq2Seq
 
 ATLAS_LANGUAGES = ("de", "ru", "ar", "ko", "th", "id", "hi", "bn", "te", "sw", "lt", "mr")
 """Eight scripts; six languages of high, three of mid and three of low resource in CC-100. Neighbours fall into opposite
@@ -44,3 +45,23 @@ OPTICAL_ATLAS = Student(
     seed=0,
 )
 """OPTICAL (arXiv 2301.12566) on the embedded collection; the paper's own solver settings are not public."""
+
+ATLAS_TRANSLATOR = Translator(
+    bitext=OPTICAL_ATLAS.bitext,
+    architecture=Seq2Seq(
+        encoder_layers=1,
+        decoder_layers=1,
+        hidden_size=64,
+        num_heads=4,
+        intermediate_size=256,
+        vocabulary_size=ATLAS_VOCABULARY,
+        max_positions=128,
+    ),
+    optimiser=Optimiser(learning_rate=4e-3),
+    schedule=Schedule(steps=600, warmup_steps=60),
+    global_batch=128,
+    precision=Precision.FP32,
+    dropout=0.0,
+    seed=0,
+)
+"""One model from all languages into English, for the rival that translates the query."""

@@ -14,7 +14,8 @@ from ir_measures.measures import Measure
 
 from studies.schema.added import is_added
 from studies.schema.evaluation import Evaluation
-from studies.schema.run import Run
+from studies.schema.run import Retriever, Run, Translator
+from studies.schema.translation import PublishedTranslator
 
 KEY_LENGTH = 16
 """Hexadecimal digits of a key: 64 bits, so a collision among a million runs has probability 3e-8."""
@@ -68,7 +69,12 @@ def described_key(described: Json) -> str:
     return digest("run/1", described)
 
 
-def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str, version: int) -> str:
+def translator_key(translator: Translator | PublishedTranslator) -> str:
+    """The key under which what a translator wrote is kept: that of its run, where it is one."""
+    return run_key(translator) if isinstance(translator, Translator) else digest("translator/1", canonical(translator))
+
+
+def evaluation_key(run: Retriever, evaluation: Evaluation, *, collection_revision: str, version: int) -> str:
     """The key of an evaluation; another collection or measure evaluates again and trains nothing.
 
     ``version`` is that of the evaluating code. Which encoder reads which side follows from the run's type: a student

@@ -34,10 +34,11 @@ class State(StrEnum):
 
 
 class Flag(StrEnum):
-    """Stated defects of a run that was trained to its end."""
+    """Stated defects of a run that has a result."""
 
     STILL_IMPROVING = "still_improving"
     SOLVER_NOT_CONVERGED = "solver_not_converged"
+    EMPTY_TRANSLATION = "empty_translation"
 
 
 class Role(StrEnum):
@@ -48,6 +49,8 @@ class Role(StrEnum):
     UNTRAINED = "untrained"
     COPY_THROUGH = "copy_through"
     DICTIONARY = "dictionary"
+    TRANSLATED = "translated"
+    TRANSLATOR = "translator"
 
 
 class Tag(StrEnum):
@@ -124,7 +127,9 @@ class Side(StrEnum):
 RUN_ARTIFACT = "run.json"
 STUDY_ARTIFACT = "study.json"
 EVALUATION_ARTIFACTS = "evaluation"
-EVALUATION_FILES = ("measures.json", "per_query.parquet", "run.trec.gz")
+TRANSLATIONS_FILE = "translations.tsv"
+EVALUATION_FILES = ("measures.json", "per_query.parquet", "run.trec.gz", TRANSLATIONS_FILE)
+"""Translations are there where queries were translated."""
 
 VALIDATION = "validation."
 """Before a measure's name: its mean on validation queries, taken during training."""

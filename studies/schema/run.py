@@ -6,14 +6,16 @@ What is written here is identity: change any field and the run gets another key.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from studies.schema.checks import above_zero, at_least
 from studies.schema.objective import Contrastive, Objective, group_size_of
+from studies.schema.translation import GREEDY, Decoding, PublishedTranslator, Seq2Seq, check_room
 
 HELD_OUT_QUERIES = 192
 HELD_OUT_LINES = 960
-"""Examples whose loss is watched during training, of a teacher and of a student: from the validation split, a student's
-spread evenly over languages."""
+"""Examples whose loss is watched during training, of a teacher and of what is trained on bitext: from the validation
+split, lines spread evenly over languages."""
 
 
 class Precision(StrEnum):
@@ -206,30 +208,83 @@ class LookUp:
             _check_bitext(self.teacher, self.bitext)
 
 
-Run = Teacher | Student | LookUp
+@dataclass(frozen=True, kw_only=True)
+class Translator:
+    """One model from every language of a bitext into English, trained on its lines; random weights from the seed."""
+
+    bitext: Bitext
+    architecture: Seq2Seq
+    optimiser: Optimiser
+    schedule: Schedule
+    global_batch: int
+    precision: Precision
+    dropout: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        _check_training(self, self.bitext.collection)
 
 
-def teacher_of(run: Run) -> Teacher:
+@dataclass(frozen=True, kw_only=True)
+class TranslateQuery:
+    """A rival without training of its own: queries are translated into English and read by the teacher."""
+
+    teacher: Teacher
+    translator: Translator | PublishedTranslator
+    decoding: Decoding = GREEDY
+
+    def __post_init__(self) -> None:
+        match self.translator:
+            case Translator(bitext=bitext, architecture=architecture):
+                _check_bitext(self.teacher, bitext)
+                check_room(self.decoding, architecture)
+            case PublishedTranslator():
+                self.translator.check_codes(self.teacher.collection.languages)
+            case unknown:
+                assert_never(unknown)
+
+    @property
+    def bitext(self) -> Bitext | None:
+        """The lines that the translator was trained on, None where they are not ours."""
+        return self.translator.bitext if isinstance(self.translator, Translator) else None
+
+
+Trained = Teacher | Student | Translator
+"""Runs with steps, checkpoints and weights."""
+
+System = LookUp | TranslateQuery
+"""Rival systems without training of their own: the teacher reads what they make of a query."""
+
+Retriever = Teacher | Student | System
+"""Runs that answer queries, so that an evaluation is owed of them."""
+
+Run = Trained | System
+
+
+def teacher_of(run: Retriever) -> Teacher:
     """The teacher a run depends on; a teacher depends on itself."""
     return run if isinstance(run, Teacher) else run.teacher
 
 
-def _check_training(run: Teacher | Student, collection: Atlas) -> None:
+def _check_training(run: Trained, collection: Atlas) -> None:
     what = type(run).__name__
     at_least(run, 1, "global_batch")
     at_least(run, 0, "seed")
     if not 0 <= run.dropout < 1:
         raise ValueError(f"{what}.dropout is {run.dropout}; it is a probability from 0 to below 1")
-    group_size = group_size_of(run.objective)
+    group_size = 1 if isinstance(run, Translator) else group_size_of(run.objective)
     if run.global_batch % group_size:
         raise ValueError(
             f"global batch {run.global_batch} does not divide into candidate groups of {group_size}; make it a multiple"
         )
-    known = run.rung.architecture.vocabulary_size
+    if isinstance(run, Translator):
+        name, known = "the architecture", run.architecture.vocabulary_size
+    else:
+        name, known = f"rung {run.rung.name}", run.rung.architecture.vocabulary_size
     if known < collection.vocabulary_size:
         raise ValueError(
-            f"rung {run.rung.name} of the {what.lower()} knows {known} tokens, the collection uses "
-            f"{collection.vocabulary_size}; give the rung at least as many"
+            f"{name} of the {what.lower()} knows {known} tokens, the collection uses "
+            f"{collection.vocabulary_size}; give it at least as many"
         )
 
 

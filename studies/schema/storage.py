@@ -154,6 +154,9 @@ class Storage:
     def embeddings(self, teacher_key: str, name: str) -> Path:
         return self.root / "embeddings" / _name("teacher key", teacher_key) / _name("embeddings", name)
 
+    def translations(self, translator_key: str, name: str) -> Path:
+        return self.root / "translations" / _name("translator key", translator_key) / _name("translations", name)
+
     def recipe(self, study: str, version: str) -> Path:
         return self.root / "studies" / _name("study", study) / f"{_name('version', version)}.json"
 

@@ -3,9 +3,10 @@
 Everything is checked when the study is written: a misspelt path in an axis fails at import.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from itertools import product
 from math import gcd
 
@@ -15,9 +16,21 @@ from studies.schema.axes import AXIS_NAMES, Axis, assign
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
-from studies.schema.objective import group_size_of
+from studies.schema.lineage import call_size_of
 from studies.schema.record import Role
-from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, LookUp, Run, Schedule, Student, Teacher
+from studies.schema.run import (
+    HELD_OUT_LINES,
+    HELD_OUT_QUERIES,
+    LookUp,
+    Run,
+    Schedule,
+    Student,
+    System,
+    Teacher,
+    TranslateQuery,
+    Translator,
+)
+from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 
 
 class Scale(StrEnum):
@@ -76,7 +89,9 @@ class Study:
     """A declared question.
 
     ``hold_out`` is the label of the rung that no fit may see; ``law`` the primary form. ``rivals`` are systems that
-    need no training. A changed recipe needs a new ``version``: the storage refuses one under an old name.
+    need no training, but for :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train
+    on each student's bitext from each student's seed. A changed recipe needs a new ``version``: the storage refuses
+    one under an old name.
     """
 
     name: str
@@ -93,6 +108,8 @@ class Study:
     split: Split = Split.TEST
     execution: Execution = field(default_factory=Execution)
     executions: tuple[tuple[str, Execution], ...] = ()
+    translator: Translator | PublishedTranslator | None = None
+    decoding: Decoding = GREEDY
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -109,6 +126,11 @@ class Study:
             raise ValueError(f"held-out rung {self.hold_out!r} is none of the study's rungs {rungs}")
         if self.estimand.measure not in self.measures:
             raise ValueError(f"the estimand's measure {self.estimand.measure} is not among the study's measures")
+        if (Role.TRANSLATED in self.rivals) is (self.translator is None):
+            raise ValueError(
+                f"study {self.name} has rivals {', '.join(self.rivals)} and translator {self.translator}; the rival "
+                f"{Role.TRANSLATED} and a translator go together, give both or neither"
+            )
         _ = self.evaluation
         points = expand(self)
         labels = dict.fromkeys(point.labels.rung for point in points)
@@ -128,9 +150,9 @@ class Study:
 
 def check_batches(run: Run, execution: Execution) -> None:
     """Raise ValueError if a run's batch, or the examples it watches, do not divide under an execution."""
-    if isinstance(run, LookUp):
+    if isinstance(run, System):
         return
-    group_size = group_size_of(run.objective)
+    group_size = call_size_of(run)
     execution.calls(run.global_batch, group_size)
     held_out = HELD_OUT_QUERIES if isinstance(run, Teacher) else HELD_OUT_LINES
     watched, rest = divmod(held_out, execution.workers)
@@ -142,7 +164,7 @@ def check_batches(run: Run, execution: Execution) -> None:
 
 
 def expand(study: Study) -> tuple[Point, ...]:
-    """All runs of a study, each once: teachers, rivals without training, then students in the order of the axes."""
+    """All runs of a study, each once: teachers, rivals with their translators, then students in the axes' order."""
     students: list[Point] = []
     for settings in product(*(axis.settings for axis in study.axes)):
         run = study.base
@@ -153,7 +175,7 @@ def expand(study: Study) -> tuple[Point, ...]:
         students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=labels))
     points: dict[str, Point] = {}
     untrained: set[Labels] = set()
-    for build in (_teacher, *(_RIVALS[role] for role in study.rivals)):
+    for build in _builders(study):
         for student in students:
             point = build(student)
             if point.role is Role.UNTRAINED:
@@ -185,6 +207,9 @@ def recipe(study: Study) -> dict[str, Json]:
     described["base"] = canonical(study.base)
     described["axes"] = canonical(study.axes)
     described["rivals"] = [str(role) for role in study.rivals]
+    if study.translator is not None:
+        described["translator"] = canonical(study.translator)
+        described["decoding"] = canonical(study.decoding)
     return described
 
 
@@ -222,8 +247,38 @@ def _copy_through(student: Point) -> Point:
     return _point(LookUp(teacher=_student(student).teacher, bitext=None), Role.COPY_THROUGH, Labels())
 
 
+def _translator(recipe: Translator, student: Point) -> Point:
+    """The translator with the lines and the seed of a student."""
+    run = _student(student)
+    trained = replace(recipe, bitext=run.bitext, seed=run.seed)
+    labels = Labels(rung=str(Role.TRANSLATOR), rotation=student.labels.rotation, seed=student.labels.seed)
+    return _point(trained, Role.TRANSLATOR, labels)
+
+
+def _translated(recipe: Translator | PublishedTranslator, decoding: Decoding, student: Point) -> Point:
+    teacher, labels = _student(student).teacher, Labels()
+    if isinstance(recipe, Translator):
+        trained = _translator(recipe, student)
+        assert isinstance(trained.run, Translator)
+        recipe, labels = trained.run, replace(trained.labels, rung="-")
+    query = TranslateQuery(teacher=teacher, translator=recipe, decoding=decoding)
+    return _point(query, Role.TRANSLATED, labels)
+
+
 _RIVALS: Mapping[Role, Callable[[Point], Point]] = {
     Role.UNTRAINED: _untrained,
     Role.DICTIONARY: _dictionary,
     Role.COPY_THROUGH: _copy_through,
 }
+
+
+def _builders(study: Study) -> Iterator[Callable[[Point], Point]]:
+    """What makes teachers and rivals of the students, in order."""
+    yield _teacher
+    for role in study.rivals:
+        if role is Role.TRANSLATED and study.translator is not None:
+            if isinstance(study.translator, Translator):
+                yield partial(_translator, study.translator)
+            yield partial(_translated, study.translator, study.decoding)
+        else:
+            yield _RIVALS[role]

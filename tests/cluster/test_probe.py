@@ -10,7 +10,7 @@ import pytest
 from cluster.probe import look, owed
 from studies.first_look import STUDY
 from studies.schema.record import State
-from studies.schema.run import LookUp
+from studies.schema.run import System
 from studies.schema.state import write_state
 from studies.schema.storage import Storage
 from studies.schema.study import expand
@@ -25,7 +25,7 @@ def test_run_is_owed_until_it_is_trained_and_evaluated_or_has_failed(tmp_path: P
     storage = Storage.at(tmp_path)
     points = expand(STUDY)
     assert owed(STUDY, storage) == len(points)
-    trained = [point for point in points if not isinstance(point.run, LookUp)]
+    trained = [point for point in points if not isinstance(point.run, System)]
     for point in trained:
         write_state(storage, point.key, State.FINISHED)
     assert owed(STUDY, storage) == len(points)
@@ -40,7 +40,7 @@ def test_run_is_owed_until_it_is_trained_and_evaluated_or_has_failed(tmp_path: P
 
 def test_evaluation_without_a_manifest_does_not_count(tmp_path: Path) -> None:
     storage = Storage.at(tmp_path)
-    point = next(point for point in expand(STUDY) if isinstance(point.run, LookUp))
+    point = next(point for point in expand(STUDY) if isinstance(point.run, System))
     storage.evaluation(point.key, "e1").mkdir(parents=True)
     assert owed(STUDY, storage) == len(expand(STUDY))
 

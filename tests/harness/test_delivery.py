@@ -44,6 +44,17 @@ def test_aggregates_are_few_and_split_only_the_primary_measure() -> None:
     assert found == {"nDCG_at_10": 0.5, "nDCG_at_10.high": 0.75, "nDCG_at_10.low": 0.25, "AP": 0.375}
 
 
+def test_aggregates_of_translated_queries_say_how_good_the_translations_are() -> None:
+    translation = {
+        "chrf": {"de": 40.0, "sw": 60.0},
+        "bleu": {"de": 20.0, "sw": 30.0},
+        "empty": {"de": 2, "sw": 1},
+        "signatures": {"chrf": "a", "bleu": "b"},
+    }
+    found = aggregates({"measures": {"AP": {"de": 0.5}}, "exposure": {}, "translation": translation}, "AP")
+    assert found == {"AP": 0.5, "translation.chrf": 50.0, "translation.bleu": 25.0, "translation.empty": 3.0}
+
+
 def test_aggregates_without_the_primary_measure_are_refused() -> None:
     with pytest.raises(ValueError, match="lacks the primary measure"):
         aggregates({"measures": {"AP": {"de": 0.5}}, "exposure": {}}, "nDCG@10")

@@ -4,8 +4,9 @@ import gzip
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import ir_measures
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import AP, RR, Measure, P, Qrel, R, ScoredDoc, Success, nDCG
 
-from harness import evaluation_key
+from harness import evaluation_key, translations
 from harness.assemble import passage_vectors, sequences, trained
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
@@ -24,12 +25,15 @@ from harness.encoders import build
 from harness.evaluate import SCHEMA, Result, _means, _write_trec, evaluate, languages, score
 from harness.evaluation_key import key_of
 from harness.vectors import encode
-from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
+from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
-from studies.schema.run import LookUp
+from studies.schema.record import Flag, State
+from studies.schema.run import LookUp, TranslateQuery
+from studies.schema.state import read_state, write_state
 from studies.schema.storage import Damaged, Storage
+from studies.schema.translation import Decoding
 from tests.oracles import loop_maxsim
 
 MEASURES: tuple[Measure, ...] = (nDCG @ 10, AP, R @ 100, P @ 10, Success @ 1)
@@ -110,9 +114,11 @@ def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
     third = float(torch.tensor(1 / 3))
     results = {
         "sw": Result(
-            ranking=[ScoredDoc("q1", "b", third), ScoredDoc("q1", "a", 0.1), ScoredDoc("q2", "a", 0.2)], scores={}
+            asked=("a", "b"),
+            ranking=[ScoredDoc("q1", "b", third), ScoredDoc("q1", "a", 0.1), ScoredDoc("q2", "a", 0.2)],
+            scores={},
         ),
-        "de": Result(ranking=[ScoredDoc("q1", "a", 7.0)], scores={}),
+        "de": Result(asked=("c",), ranking=[ScoredDoc("q1", "a", 7.0)], scores={}),
     }
     for name in ("one.trec.gz", "two.gz"):
         _write_trec(tmp_path / name, results, "tag")
@@ -232,3 +238,61 @@ def test_evaluation_is_done_once_and_a_damaged_one_is_refused(evaluated: Path, s
             evaluate(storage, TEACHER, ASKED)
     finally:
         table.write_bytes(before[table.name][1])
+
+
+class Perfect:
+    """Translates every query as it reads in English, but leaves those of ``silent`` languages empty at odd places."""
+
+    def __init__(self, atlas: AtlasData, silent: str) -> None:
+        self.english = {
+            (language, atlas.text(query, language)): atlas.text(query, ENGLISH)
+            for query in atlas.queries[Split.TEST]
+            for language in atlas.declaration.languages
+        }
+        self.silent = silent
+
+    def translate(self, texts: Sequence[str], language: str, decoding: Decoding) -> list[str]:
+        assert decoding.max_tokens
+        found = [self.english[language, text] for text in texts]
+        return [" \t" if language == self.silent and place % 2 else text for place, text in enumerate(found)]
+
+
+def test_translated_queries_score_as_english_ones_and_empty_translations_are_kept_as_zeros(
+    evaluated: Path, storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TranslateQuery(teacher=TEACHER, translator=replace(ATLAS_TRANSLATOR, seed=7))
+    write_state(storage, run_key(run.translator), State.FLAGGED, flags=[Flag.STILL_IMPROVING])
+    monkeypatch.setattr(translations, "_opened", lambda *_: Perfect(atlas, silent="sw"))
+    folder = evaluate(storage, run, ASKED)
+    in_english = {row["query"]: row for row in pq.read_table(evaluated / "per_query.parquet").to_pylist()}
+    rows = pq.read_table(folder / "per_query.parquet").to_pylist()
+    languages_of = atlas.declaration.languages
+    assert [(row["language"], row["query"]) for row in rows] == list(product(languages_of, in_english))
+    for place, row in enumerate(rows):
+        silent = row["language"] == "sw" and place % len(in_english) % 2
+        for measure in map(str, MEASURES):
+            assert row[measure] == pytest.approx(0.0 if silent else in_english[row["query"]][measure], abs=1e-6)
+    summary = json.loads((folder / "measures.json").read_text())
+    assert summary["exposure"] == dict(run.translator.bitext.exposure)
+    assert summary["translation"]["empty"] == {code: len(in_english) // 2 * (code == "sw") for code in languages_of}
+    for name in ("chrf", "bleu"):
+        scores = summary["translation"][name]
+        assert scores.pop("sw") < 80
+        assert set(scores.values()) == {100.0}
+    lines = (folder / "translations.tsv").read_text().splitlines()
+    assert len(lines) == 1 + len(rows)
+    cells = [line.split("\t") for line in lines[1:]]
+    assert all(english == translation for language, _, _, english, translation in cells if language != "sw")
+    state = read_state(storage, run_key(run))
+    assert (state.state, state.flags) == (State.FLAGGED, (Flag.EMPTY_TRANSLATION, Flag.STILL_IMPROVING))
+
+
+def test_translator_that_never_says_anything_scores_zero(
+    storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TranslateQuery(teacher=TEACHER, translator=replace(ATLAS_TRANSLATOR, seed=8))
+    monkeypatch.setattr(Perfect, "translate", lambda self, texts, *_: [""] * len(texts))
+    monkeypatch.setattr(translations, "_opened", lambda *_: Perfect(atlas, silent="sw"))
+    summary = json.loads((evaluate(storage, run, ASKED) / "measures.json").read_text())
+    assert {value for found in summary["measures"].values() for value in found.values()} == {0.0}
+    assert sum(summary["translation"]["empty"].values()) == sum(summary["queries"].values())

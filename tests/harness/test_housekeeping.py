@@ -11,7 +11,8 @@ from ir_measures import Success
 
 from harness import housekeeping
 from harness.status import statuses
-from studies.schema.record import State
+from studies.bases import ATLAS_TRANSLATOR
+from studies.schema.record import Role, State
 from studies.schema.state import write_state
 from studies.schema.storage import Storage
 from studies.schema.study import expand
@@ -81,6 +82,17 @@ def test_gc_frees_vectors_of_teachers_without_a_study_while_nobody_works(storage
     assert found(place) == {unused}
     with place.lease(place.run_lease(STUDENT.key)):
         assert found(place) == set()
+
+
+def test_gc_frees_translations_of_translators_without_a_study(storage: Path) -> None:
+    study = replace(STUDY, rivals=(Role.TRANSLATED,), translator=ATLAS_TRANSLATOR)
+    place = Storage.at(storage)
+    used = next(point.key for point in expand(study) if point.role is Role.TRANSLATOR)
+    for key in (used, "0123456789abcdef"):
+        with place.publish(place.translations(key, "de-1")) as folder:
+            (folder / "translations.json").write_text("[]")
+    (item,) = housekeeping.garbage(place, [study])
+    assert item.path == place.root / "translations" / "0123456789abcdef"
 
 
 def test_gc_frees_what_a_killed_writer_left_and_not_what_a_living_one_writes(storage: Path) -> None:

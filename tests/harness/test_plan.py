@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.plan import plan, plan_table, size
 from harness.status import Phase, names
-from studies.schema.run import LookUp
+from studies.schema.run import System
 from studies.schema.storage import Storage
 from studies.schema.study import expand
 from tests.harness.small_study import leave_evaluation, leave_weights, small_study
@@ -26,7 +26,7 @@ def test_plan_prices_every_run_in_order_and_touches_nothing(storage: Path) -> No
     assert planned.owed == planned.runs
     assert not absent.exists()
     for run in planned.runs:
-        if isinstance(run.point.run, LookUp):
+        if isinstance(run.point.run, System):
             assert (run.steps, run.examples, run.flops, run.state_bytes) == (0, 0, 0, 0)
         else:
             assert run.examples == run.point.run.schedule.steps * run.point.run.global_batch

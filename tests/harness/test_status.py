@@ -12,7 +12,8 @@ from ir_measures import AP
 
 from harness import journal
 from harness.status import TAIL_BYTES, Phase, RunStatus, names, read_tail, statuses, steps_of, time_left
-from studies.schema.record import State
+from studies.bases import ATLAS_TRANSLATOR
+from studies.schema.record import Flag, Role, State
 from studies.schema.state import write_state
 from studies.schema.storage import Damaged, Storage
 from studies.schema.study import Point, expand
@@ -138,3 +139,22 @@ def test_commands_are_found_without_a_library_that_trains_or_serves() -> None:
     program = f"import sys, harness.__main__\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert loaded.stdout.split() == []
+
+
+def test_translator_is_done_when_it_is_trained_and_its_queries_when_they_are_evaluated(storage: Path) -> None:
+    study = replace(STUDY, rivals=(Role.TRANSLATED,), translator=ATLAS_TRANSLATOR)
+    place, points = Storage.at(storage), expand(study)
+    translator, translated = (
+        next(point for point in points if point.role is role) for role in (Role.TRANSLATOR, Role.TRANSLATED)
+    )
+
+    def phases() -> list[Phase]:
+        return [status.phase for status in statuses(study, place) if status.point in (translator, translated)]
+
+    assert phases() == [Phase.PLANNED, Phase.PLANNED]
+    leave_weights(place, translator)
+    assert phases() == [Phase.FINISHED, Phase.PLANNED]
+    leave_evaluation(place, study, translated)
+    assert phases() == [Phase.FINISHED, Phase.FINISHED]
+    write_state(place, translated.key, State.FLAGGED, flags=[Flag.EMPTY_TRANSLATION])
+    assert phases() == [Phase.FINISHED, Phase.FLAGGED]

@@ -20,10 +20,10 @@ from harness.remote import Task, train_worker
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.record import Metric
-from studies.schema.run import Precision, Student, Teacher
+from studies.schema.run import Precision, Teacher, Trained
 from studies.schema.storage import Storage, write_json_atomic
 from tests.integration.results import journal, last_step
-from tests.integration.tiny import tiny_student
+from tests.integration.tiny import tiny_student, tiny_translator
 
 STEPS = 40
 CUT = 19
@@ -37,7 +37,7 @@ SELDOM = Execution(workers=2, micro_batch=16, log_every=CUT, checkpoint_every=2 
 class Variant:
     """A run, how it is executed, and whether it is stopped once on its way."""
 
-    run: Student | Teacher
+    run: Trained
     execution: Execution
     is_cut: bool = False
 
@@ -75,6 +75,7 @@ class Curves:
 def variants_of(revision: str) -> dict[str, Variant]:
     """Everything that is trained, by name."""
     student = tiny_student(revision, steps=STEPS)
+    translator = tiny_translator(revision, steps=STEPS)
     alone = replace(EVERY_STEP, workers=1, micro_batch=32)
     found = {
         "taught": Variant(run=student.teacher, execution=alone),
@@ -83,6 +84,8 @@ def variants_of(revision: str) -> dict[str, Variant]:
         "one worker": Variant(run=student, execution=alone),
         "accumulated": Variant(run=student, execution=replace(EVERY_STEP, micro_batch=4)),
         "bf16": Variant(run=replace(student, precision=Precision.BF16), execution=EVERY_STEP),
+        "translator, one worker": Variant(run=translator, execution=alone),
+        "translator, two workers": Variant(run=translator, execution=EVERY_STEP),
     }
     for stage in (0, 1, 2, 3):
         found[f"ZeRO {stage}"] = Variant(run=student, execution=replace(EVERY_STEP, zero_stage=stage))
@@ -91,6 +94,7 @@ def variants_of(revision: str) -> dict[str, Variant]:
         ("ZeRO 3", student, 3),
         ("dropout", replace(student, dropout=0.1), 2),
         ("bf16", replace(student, precision=Precision.BF16), 2),
+        ("translator", translator, 3),
     ):
         execution = replace(SELDOM, zero_stage=stage)
         found[f"whole, {name}"] = Variant(run=run, execution=execution)
@@ -99,19 +103,22 @@ def variants_of(revision: str) -> dict[str, Variant]:
 
 
 def train_all(revision: str, folder: Path) -> Curves:
-    """Train every variant; each student finds the teacher that one worker trained."""
+    """Train every variant; all but teachers find the collection and the teacher that one worker trained."""
     variants = variants_of(revision)
     storages = {name: Storage.at(folder / name.replace(", ", "-").replace(" ", "-")) for name in variants}
-    taught = storages["one worker"] = storages["taught"]
+    first = ("one worker", "translator, one worker")
+    taught = storages["taught"]
+    storages |= dict.fromkeys(first, taught)
     alone = [name for name, variant in variants.items() if variant.execution.workers == 1]
     paired = [name for name in variants if name not in alone]
     cut = [name for name in paired if variants[name].is_cut]
     with fleet.connected():
         _fit([(storages[name], variants[name]) for name in alone], folder)
         for name in paired:
-            if isinstance(variants[name].run, Student):
+            if not isinstance(variants[name].run, Teacher):
                 shutil.copytree(taught.root, storages[name].root)
-                shutil.rmtree(storages[name].run(variants["one worker"].task.key))
+                for done in first:
+                    shutil.rmtree(storages[name].run(variants[done].task.key))
         for name in cut:
             write_json_atomic(storages[name].stop_request("curves"), {"schema": 1})
         _fit([(storages[name], variants[name]) for name in paired], folder)

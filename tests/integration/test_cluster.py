@@ -19,7 +19,7 @@ from cluster.local import LocalRecord
 from cluster.local import State as LocalState
 from cluster.processes import family
 from studies.schema.record import State
-from studies.schema.run import LookUp
+from studies.schema.run import System
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.study import expand
@@ -177,7 +177,7 @@ def test_study_that_is_submitted_twice_or_stopped_goes_on_and_is_brought_home_on
     assert attached.stdout.startswith("tiny-1-1 is "), attached.stdout + attached.stderr
     wait_until(lambda: desk.storage.journal(expand(study)[0].key).exists())
     assert desk.tiny("stop").stdout == "tiny-1-1 saved and ended\n"
-    trained = [point for point in expand(study) if not isinstance(point.run, LookUp)]
+    trained = [point for point in expand(study) if not isinstance(point.run, System)]
     assert State.PLANNED in {read_state(desk.storage, point.key).state for point in trained}
 
     second = desk.tiny("submit", "--follow")

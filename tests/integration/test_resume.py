@@ -12,7 +12,7 @@ from tests.integration.tiny import MEASURES
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize("name", ["ZeRO 2", "ZeRO 3", "dropout", "bf16"])
+@pytest.mark.parametrize("name", ["ZeRO 2", "ZeRO 3", "dropout", "bf16", "translator"])
 def test_resumed_run_equals_an_undisturbed_one_bit_for_bit(curves: Curves, name: str) -> None:
     whole, cut = f"whole, {name}", f"cut, {name}"
     key = curves.variants[whole].task.key

@@ -16,6 +16,7 @@ SAME = 1e-5
     ("one", "other"),
     [
         ("teacher, one worker", "teacher, two workers"),
+        ("translator, one worker", "translator, two workers"),
         ("one worker", "ZeRO 2"),
         ("ZeRO 2", "accumulated"),
         ("ZeRO 2", "ZeRO 0"),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ir_measures import AP, Measure, nDCG
 
-from studies.bases import OPTICAL_ATLAS
+from studies.bases import ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.ladders import atlas_rung
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.execution import Execution
 from studies.schema.objective import Contrastive
-from studies.schema.run import Atlas, Bitext, Rung, Schedule, Student
+from studies.schema.run import Atlas, Bitext, Rung, Schedule, Student, Translator
 from studies.schema.search import Choice, Halving, LogUniform, Parameter, Search
 from studies.schema.study import Law, ResourceEffect, Study
 
@@ -51,6 +51,25 @@ def tiny_student(revision: str, *, steps: int) -> Student:
     bitext = Bitext(collection=collection, lines=600, exposure=(("de", 1.0), ("sw", 1.0)))
     return replace(
         OPTICAL_ATLAS, teacher=teacher, rung=tiny_rung(16), bitext=bitext, schedule=schedule, global_batch=32
+    )
+
+
+def tiny_translator(revision: str, *, steps: int) -> Translator:
+    """A translator of the tiny student's lines."""
+    student = tiny_student(revision, steps=steps)
+    shape = replace(
+        ATLAS_TRANSLATOR.architecture,
+        hidden_size=16,
+        num_heads=2,
+        intermediate_size=32,
+        vocabulary_size=VOCABULARY,
+    )
+    return replace(
+        ATLAS_TRANSLATOR,
+        bitext=student.bitext,
+        architecture=shape,
+        schedule=student.schedule,
+        global_batch=student.global_batch,
     )
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.encoders import build, parameter_counts
-from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
+from harness.translator import build_translator
+from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.ladders import ATLAS, XLM_R
 from studies.schema.cost import (
     parameters,
@@ -18,9 +19,11 @@ from studies.schema.cost import (
     state_bytes_per_rank,
     teacher_cache_bytes,
     training_flops,
+    translator_parameters,
 )
 from studies.schema.execution import Execution
 from studies.schema.run import Architecture, LookUp, ModelType, Precision, Rung
+from studies.schema.translation import Seq2Seq
 
 RUNGS = [rung for ladder in (ATLAS, XLM_R) for rung, _ in ladder.rungs] + [ATLAS_TEACHER.rung]
 
@@ -81,6 +84,31 @@ def test_parameters_are_those_of_any_model(architecture: Architecture, token_siz
         encoder = build(Rung(name="any", architecture=architecture), token_size, dropout=0.0, seed=0)
     counted = parameters(architecture, token_size)
     assert (counted.non_embedding, counted.total) == parameter_counts(encoder)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        ATLAS_TRANSLATOR.architecture,
+        replace(ATLAS_TRANSLATOR.architecture, encoder_layers=3, decoder_layers=2, hidden_size=24, num_heads=3),
+    ],
+)
+def test_parameters_of_a_translator_are_those_of_the_model_itself(architecture: Seq2Seq) -> None:
+    with torch.device("meta"):
+        named = dict(build_translator(architecture, dropout=0.0, seed=0).named_parameters())
+    counted = translator_parameters(architecture)
+    assert counted.total == sum(weight.numel() for weight in named.values())
+    assert counted.non_embedding == sum(weight.numel() for name, weight in named.items() if ".layers." in name)
+
+
+def test_flops_of_a_translator_are_close_to_what_torch_counts() -> None:
+    tokens, run = 12, replace(ATLAS_TRANSLATOR, global_batch=8)
+    ids = torch.full((run.global_batch, tokens), 7)
+    model = build_translator(run.architecture, dropout=0.0, seed=0)
+    with FlopCounterMode(display=False) as counter:
+        model(ids, torch.ones_like(ids, dtype=torch.bool), ids).sum().backward()
+    counted = counter.get_total_flops() * run.schedule.steps
+    assert training_flops(run, tokens_per_example=tokens) == pytest.approx(counted, rel=0.15)
 
 
 def test_look_up_is_counted_as_its_teacher_and_costs_nothing() -> None:

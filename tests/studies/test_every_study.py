@@ -8,8 +8,9 @@ import pytest
 
 from studies.catalogue import every_search, every_study, find, find_search, names, search_names
 from studies.schema.cost import parameters_of, state_bytes_per_rank
+from studies.schema.lineage import needs
 from studies.schema.record import Role
-from studies.schema.run import LookUp, Student, Teacher, teacher_of
+from studies.schema.run import Student, System
 from studies.schema.study import Study, check_batches, expand, recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,8 +67,7 @@ def test_study_has_unique_keys_and_unique_places(study: Study) -> None:
 def test_study_names_every_run_before_those_that_need_it(study: Study) -> None:
     seen: list[object] = []
     for point in expand(study):
-        if not isinstance(point.run, Teacher):
-            assert teacher_of(point.run) in seen
+        assert all(needed in seen for needed in needs(point.run))
         seen.append(point.run)
 
 
@@ -76,7 +76,7 @@ def test_study_divides_its_batches_and_fits_somewhere(study: Study) -> None:
     for point in expand(study):
         execution = study.execution_of(point)
         check_batches(point.run, execution)
-        if isinstance(point.run, LookUp):
+        if isinstance(point.run, System):
             assert state_bytes_per_rank(point.run, execution) == 0
         else:
             assert min(execution.calls(point.run.global_batch)) >= 1

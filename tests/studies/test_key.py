@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from ir_measures import AP, RR, Measure, nDCG
 
-from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
+from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import KEY_LENGTH, canonical, evaluation_key, run_key
-from studies.schema.run import LookUp, Run
+from studies.schema.run import LookUp, Run, TranslateQuery
 from studies.schema.study import expand
 from tests.goldens.__main__ import KEYS, keys
 from tests.harness.small_study import small_study
@@ -29,6 +29,8 @@ RUNS: tuple[Run, ...] = (
     OPTICAL_ATLAS,
     LookUp(teacher=ATLAS_TEACHER, bitext=OPTICAL_ATLAS.bitext),
     LookUp(teacher=ATLAS_TEACHER, bitext=None),
+    ATLAS_TRANSLATOR,
+    TranslateQuery(teacher=ATLAS_TEACHER, translator=ATLAS_TRANSLATOR),
 )
 
 Path_ = tuple[str | int, ...]
