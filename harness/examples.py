@@ -1,7 +1,7 @@
 """Training examples as padded batches, and the loss of a batch under a run's objective.
 
 Legend: B examples, N query, student or source tokens, M passage, teacher or English tokens, H width, G candidate group,
-V lexicon.
+T English tokens of all examples, V lexicon.
 """
 
 from collections.abc import Callable, Sequence
@@ -180,13 +180,11 @@ class TranslationExamples:
         return self.source.lengths + self.english.lengths[self.english_of]
 
     def loss(self, model: Callable[..., Tensor], indices: NDArray[np.int64], device: torch.device) -> Loss:
-        """``model`` maps source ids and mask (B, N) and preceding English ids (B, M) to logits (B, M, V)."""
+        """``model`` maps source ids and mask (B, N), preceding English ids and mask (B, M) to logits (T, V)."""
         ids_BN, mask_BN = (tensor.to(device) for tensor in self.source.padded(indices))
         english_BM, present_BM = (tensor.to(device) for tensor in self.english.padded(self.english_of[indices]))
-        logits_BMV = model(ids_BN, mask_BN, english_BM[:, :-1])
         written_BM = present_BM[:, 1:]
-        nats = torch.nn.functional.cross_entropy(
-            logits_BMV.flatten(0, 1), english_BM[:, 1:].flatten(), reduction="none"
-        )
-        nats_BM = nats.view_as(written_BM)
-        return (torch.where(written_BM, nats_BM, 0.0).sum(dim=1) / written_BM.sum(dim=1)).mean(), {}
+        logits_TV = model(ids_BN, mask_BN, english_BM[:, :-1], written_BM)
+        nats_T = torch.nn.functional.cross_entropy(logits_TV, english_BM[:, 1:][written_BM], reduction="none")
+        share_BM = written_BM / written_BM.sum(dim=1, keepdim=True) / len(indices)
+        return (nats_T * share_BM[written_BM]).sum(), {}

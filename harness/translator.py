@@ -1,6 +1,6 @@
 """Translators into English: the Marian model that is trained here, and any model that transformers can translate with.
 
-Legend: B texts, N source tokens, M English tokens, V tokens of the lexicon.
+Legend: B texts, N source tokens, M English tokens of the longest text, T those of all texts, V tokens of the lexicon.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,16 @@ class TranslationModel(nn.Module):
         super().__init__()
         self.marian = marian
 
-    def forward(self, ids_BN: Tensor, mask_BN: Tensor, previous_BM: Tensor) -> Tensor:
-        """Logits of the token at each English place, shape (B, M, V)."""
-        logits_BMV: Tensor = self.marian(
+    def forward(self, ids_BN: Tensor, mask_BN: Tensor, previous_BM: Tensor, present_BM: Tensor) -> Tensor:
+        """Logits (T, V) of the token at each English place that is present, text after text.
+
+        Padding is dropped before the lexicon is read, which is most of the work.
+        """
+        hidden_BMH = self.marian.model(
             input_ids=ids_BN, attention_mask=mask_BN.long(), decoder_input_ids=previous_BM, use_cache=False
-        ).logits
-        return logits_BMV.float()
+        ).last_hidden_state
+        logits_TV: Tensor = self.marian.lm_head(hidden_BMH[present_BM]) + self.marian.final_logits_bias
+        return logits_TV.float()
 
     def save(self, directory: Path) -> None:
         """Write configuration and weights as Hugging Face stores them; the tokenizer is not the model's to write."""

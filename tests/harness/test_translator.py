@@ -46,12 +46,17 @@ def examples(source: Sequence[Sequence[int]], english: Sequence[Sequence[int]]) 
     )
 
 
+def next_logits(model: TranslationModel, source: Sequence[int], before: Sequence[int]) -> Tensor:
+    """Logits of the token that follows ``before``, shape (V,)."""
+    ids, english = torch.tensor([source]), torch.tensor([before])
+    return model(ids, torch.ones_like(ids, dtype=torch.bool), english, torch.ones_like(english, dtype=torch.bool))[-1]
+
+
 def loss_by_loops(model: TranslationModel, source: Sequence[int], english: Sequence[int]) -> float:
     """Mean over a line's tokens of minus the log of the share that softmax gives the token, one at a time."""
     total = 0.0
     for place in range(1, len(english)):
-        before = torch.tensor([english[:place]])
-        logits_V = model(torch.tensor([source]), torch.ones(1, len(source), dtype=torch.bool), before)[0, -1].double()
+        logits_V = next_logits(model, source, english[:place]).double()
         total -= float(torch.log(torch.exp(logits_V)[english[place]] / torch.exp(logits_V).sum()))
     return total / (len(english) - 1)
 
@@ -138,11 +143,10 @@ def test_greedy_translation_is_the_likeliest_token_one_after_another(
     tokenizer = atlas.tokenizer()
     opened = QueryTranslator.load(PublishedTranslator(weights=str(trained.final(run_key(NARROW)))))
     for text in texts_of(atlas, "de", 3):
-        source, written = torch.tensor([tokenizer(text)["input_ids"]]), [0]
+        source, written = tokenizer(text)["input_ids"], [0]
         while len(written) < SHORT.max_tokens and written[-1] != 2:
             with torch.no_grad():
-                logits_V = model(source, torch.ones_like(source, dtype=torch.bool), torch.tensor([written]))[0, -1]
-            written.append(int(logits_V.argmax()))
+                written.append(int(next_logits(model, source, written).argmax()))
         expected = tokenizer.decode(written, skip_special_tokens=True).strip()
         assert opened.translate([text], "de", SHORT) == [expected]
 

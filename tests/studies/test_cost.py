@@ -106,7 +106,8 @@ def test_flops_of_a_translator_are_close_to_what_torch_counts() -> None:
     ids = torch.full((run.global_batch, tokens), 7)
     model = build_translator(run.architecture, dropout=0.0, seed=0)
     with FlopCounterMode(display=False) as counter:
-        model(ids, torch.ones_like(ids, dtype=torch.bool), ids).sum().backward()
+        everywhere = torch.ones_like(ids, dtype=torch.bool)
+        model(ids, everywhere, ids, everywhere).sum().backward()
     counted = counter.get_total_flops() * run.schedule.steps
     assert training_flops(run, tokens_per_example=tokens) == pytest.approx(counted, rel=0.15)
 
