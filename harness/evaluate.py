@@ -27,7 +27,7 @@ from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
 from harness.evaluation_key import key_of
 from harness.late_interaction import Ragged, search
-from harness.translation_record import flags_of, translation_summary, write_translations
+from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.evaluation import Evaluation
@@ -88,11 +88,16 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         _write_trec(folder / "run.trec.gz", results, key)
         if isinstance(run, TranslateQuery):
             write_translations(folder / TRANSLATIONS_FILE, atlas, queries, asked)
-    if isinstance(run, System):
-        with storage.lease(storage.run_lease(run_key(run)), purpose="evaluate"):
-            flags = flags_of(storage, run, asked)
-            write_state(storage, run_key(run), State.FLAGGED if flags else State.FINISHED, flags=flags)
+        if isinstance(run, System):
+            _conclude(storage, run, asked)
     return target
+
+
+def _conclude(storage: Storage, run: System, asked: Asked) -> None:
+    """State what became of a system, before its evaluation is published: were it lost, it would be evaluated again."""
+    with storage.lease(storage.run_lease(run_key(run)), purpose="evaluate"):
+        flags = flags_of(storage, run, asked)
+        write_state(storage, run_key(run), State.FLAGGED if flags else State.FINISHED, flags=flags)
 
 
 def validation_scores(
