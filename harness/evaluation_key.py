@@ -2,13 +2,14 @@
 
 from studies.schema.evaluation import Evaluation
 from studies.schema.key import evaluation_key
-from studies.schema.run import Retriever, teacher_of
+from studies.schema.lineage import collection_of
+from studies.schema.run import Run
 
 VERSION = 1
 """Version of the evaluating code: raise it whenever a number could change."""
 
 
-def key_of(run: Retriever, evaluation: Evaluation) -> str:
+def key_of(run: Run, evaluation: Evaluation) -> str:
     """The evaluation key of a run on the queries of its collection."""
-    revision = teacher_of(run).collection.revision
+    revision = collection_of(run).revision
     return evaluation_key(run, evaluation, collection_revision=revision, version=VERSION)

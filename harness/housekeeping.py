@@ -79,8 +79,7 @@ def _evaluations(storage: Storage, studies: Sequence[Study | Search]) -> Iterato
     asked: dict[str, set[str]] = {}
     for study in studies:
         for point in _points(study, storage):
-            if not isinstance(point.run, Translator):
-                asked.setdefault(point.key, set()).add(key_of(point.run, study.evaluation))
+            asked.setdefault(point.key, set()).add(key_of(point.run, study.evaluation))
     for key in _free_runs(storage):
         present = _directories(storage.evaluations(key))
         wanted = asked.get(key, set())

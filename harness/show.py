@@ -42,7 +42,6 @@ def lines(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[s
 
 def measures(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[str]:
     """A table of the study's measures by language, with their means; Damaged when the evaluation lacks one."""
-    assert not isinstance(row.point.run, Translator)
     folder = storage.evaluation(row.point.key, key_of(row.point.run, study.evaluation))
     read_manifest(folder)
     names = [str(measure) for measure in study.measures]

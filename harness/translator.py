@@ -18,7 +18,6 @@ from transformers import (
     GenerationConfig,
     MarianConfig,
     MarianMTModel,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
@@ -98,9 +97,12 @@ def build_translator(architecture: Seq2Seq, *, dropout: float, seed: int) -> Tra
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QueryTranslator:
-    """A model with its tokenizer, ready to translate; ``codes`` are the model's own names of the source languages."""
+    """A transformers model with ``generate`` and its tokenizer, ready to translate.
 
-    model: PreTrainedModel
+    ``codes`` are the model's own names of the source languages, ``target`` is the id of the token that begins English.
+    """
+
+    model: Any
     tokenizer: PreTrainedTokenizerBase
     codes: dict[str, str]
     target: int | None
@@ -133,13 +135,13 @@ class QueryTranslator:
         known = set(tokenizer.get_vocab())
         for code in asked:
             # M2M100 spells the token of a language __de__ and its code de.
-            if not known & {code, f"__{code}__"}:
+            if code not in known and (code == declared.target or f"__{code}__" not in known):
                 raise ValueError(f"the tokenizer of {declared.weights} has no token {code!r}; correct the declaration")
         return QueryTranslator(
             model=model.eval(),
             tokenizer=tokenizer,
             codes=dict(declared.languages),
-            target=None if declared.target is None else int(tokenizer.convert_tokens_to_ids(declared.target)),
+            target=None if declared.target is None else tokenizer.get_vocab()[declared.target],
         )
 
     @torch.no_grad()
@@ -162,7 +164,7 @@ class QueryTranslator:
 
     def _encode(self, texts: Sequence[str], language: str) -> list[list[int]]:
         if self.codes:
-            self.tokenizer.src_lang = self.codes[language]  # type: ignore[attr-defined]
+            self.tokenizer.src_lang = self.codes[language]
         longest = getattr(self.model.config, "max_position_embeddings", self.tokenizer.model_max_length)
         room = min(longest, self.tokenizer.model_max_length)
         ids: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=room)["input_ids"]
@@ -170,8 +172,7 @@ class QueryTranslator:
 
     def _generation(self, decoding: Decoding) -> GenerationConfig:
         """The checkpoint's own rules, such as tokens it never writes, under the declared search."""
-        how = deepcopy(self.model.generation_config)
-        assert how is not None
+        how: GenerationConfig = deepcopy(self.model.generation_config)
         how.update(
             do_sample=False,
             num_beams=decoding.beams,

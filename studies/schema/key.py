@@ -14,7 +14,7 @@ from ir_measures.measures import Measure
 
 from studies.schema.added import is_added
 from studies.schema.evaluation import Evaluation
-from studies.schema.run import Retriever, Run, Translator
+from studies.schema.run import Run, Translator
 from studies.schema.translation import PublishedTranslator
 
 KEY_LENGTH = 16
@@ -74,7 +74,7 @@ def translator_key(translator: Translator | PublishedTranslator) -> str:
     return run_key(translator) if isinstance(translator, Translator) else digest("translator/1", canonical(translator))
 
 
-def evaluation_key(run: Retriever, evaluation: Evaluation, *, collection_revision: str, version: int) -> str:
+def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str, version: int) -> str:
     """The key of an evaluation; another collection or measure evaluates again and trains nothing.
 
     ``version`` is that of the evaluating code. Which encoder reads which side follows from the run's type: a student

@@ -25,7 +25,7 @@ from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, Transport
 from studies.schema.record import Role
-from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Schedule, Student, Teacher
+from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Schedule, Student, Teacher, Translator
 from studies.schema.study import Law, Point, ResourceEffect, Study, expand
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
@@ -172,7 +172,7 @@ def _write_run(
     }
     run = client.create_run(experiment, tags=tags, run_name=f"{point.role} {place}").info.run_id
     recorded = flatten(point.run)
-    if not isinstance(point.run, Teacher):
+    if not isinstance(point.run, Teacher | Translator):
         recorded = {name: value for name, value in recorded.items() if not name.startswith("teacher.")}
         recorded["teacher"] = run_key(point.run.teacher)
     count = parameters_of(point.run)

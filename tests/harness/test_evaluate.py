@@ -261,8 +261,9 @@ class Perfect:
 def test_translated_queries_score_as_english_ones_and_empty_translations_are_kept_as_zeros(
     evaluated: Path, storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = TranslateQuery(teacher=TEACHER, translator=replace(ATLAS_TRANSLATOR, seed=7))
-    write_state(storage, run_key(run.translator), State.FLAGGED, flags=[Flag.STILL_IMPROVING])
+    made_by = replace(ATLAS_TRANSLATOR, seed=7)
+    run = TranslateQuery(teacher=TEACHER, translator=made_by)
+    write_state(storage, run_key(made_by), State.FLAGGED, flags=[Flag.STILL_IMPROVING])
     monkeypatch.setattr(translations, "_opened", lambda *_: Perfect(atlas, silent="sw"))
     folder = evaluate(storage, run, ASKED)
     in_english = {row["query"]: row for row in pq.read_table(evaluated / "per_query.parquet").to_pylist()}
@@ -278,7 +279,7 @@ def test_translated_queries_score_as_english_ones_and_empty_translations_are_kep
         # Read in other company, the vectors of a teacher that was never trained differ by enough to turn near ties.
         assert fmean(spoken) == pytest.approx(fmean(expected[::2]), abs=0.02)
     summary = json.loads((folder / "measures.json").read_text())
-    assert summary["exposure"] == dict(run.translator.bitext.exposure)
+    assert summary["exposure"] == dict(made_by.bitext.exposure)
     assert summary["translation"]["empty"] == {code: len(in_english) // 2 * (code == "sw") for code in languages_of}
     for name in ("chrf", "bleu"):
         scores = summary["translation"][name]

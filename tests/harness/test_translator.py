@@ -49,7 +49,9 @@ def examples(source: Sequence[Sequence[int]], english: Sequence[Sequence[int]]) 
 def next_logits(model: TranslationModel, source: Sequence[int], before: Sequence[int]) -> Tensor:
     """Logits of the token that follows ``before``, shape (V,)."""
     ids, english = torch.tensor([source]), torch.tensor([before])
-    return model(ids, torch.ones_like(ids, dtype=torch.bool), english, torch.ones_like(english, dtype=torch.bool))[-1]
+    everywhere = (torch.ones_like(ids, dtype=torch.bool), torch.ones_like(english, dtype=torch.bool))
+    logits_TV: Tensor = model(ids, everywhere[0], english, everywhere[1])
+    return logits_TV[-1]
 
 
 def loss_by_loops(model: TranslationModel, source: Sequence[int], english: Sequence[int]) -> float:
@@ -106,7 +108,7 @@ def test_translator_learns_from_the_lines_of_its_bitext_and_is_watched_on_valida
     tokenizer = atlas.tokenizer()
     for place in (0, 777, len(lines) - 1):
         english, _ = made.train.english.padded(made.train.english_of[[place]])
-        assert tokenizer.decode(english[0], skip_special_tokens=True).split() == lines[place].english.split()
+        assert str(tokenizer.decode(english[0], skip_special_tokens=True)).split() == lines[place].english.split()
     trained_on = {(line.text, line.english) for line in lines}
     for query in atlas.queries[Split.TEST]:
         assert not trained_on & {(atlas.text(query, language), atlas.text(query, "en")) for language in ("de", "th")}
@@ -147,7 +149,7 @@ def test_greedy_translation_is_the_likeliest_token_one_after_another(
         while len(written) < SHORT.max_tokens and written[-1] != 2:
             with torch.no_grad():
                 written.append(int(next_logits(model, source, written).argmax()))
-        expected = tokenizer.decode(written, skip_special_tokens=True).strip()
+        expected = str(tokenizer.decode(written, skip_special_tokens=True)).strip()
         assert opened.translate([text], "de", SHORT) == [expected]
 
 
@@ -194,7 +196,9 @@ def published(tmp_path_factory: pytest.TempPathFactory, atlas: AtlasData) -> Pat
     tokenizer.add_special_tokens({"additional_special_tokens": ["deu_Latn", "eng_Latn"]})
     tokenizer.save_pretrained(str(folder))
     torch.manual_seed(0)
-    shape = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads")}
+    shape: dict[str, Any] = {
+        f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads")
+    }
     config = M2M100Config(
         vocab_size=len(tokenizer),
         d_model=16,

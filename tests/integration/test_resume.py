@@ -4,6 +4,7 @@ import pytest
 
 from harness.evaluate import evaluate
 from studies.schema.evaluation import Evaluation
+from studies.schema.run import Student
 from studies.schema.storage import read_manifest
 from tests.integration.curves import CUT, Curves
 from tests.integration.results import weights
@@ -26,7 +27,9 @@ def test_resumed_run_equals_an_undisturbed_one_bit_for_bit(curves: Curves, name:
 def test_resumed_run_is_evaluated_to_the_same_bytes(curves: Curves) -> None:
     files = []
     for name in ("whole, ZeRO 2", "cut, ZeRO 2"):
-        folder = evaluate(curves.storages[name], curves.variants[name].run, Evaluation(measures=MEASURES))
+        run = curves.variants[name].run
+        assert isinstance(run, Student)
+        folder = evaluate(curves.storages[name], run, Evaluation(measures=MEASURES))
         manifest = read_manifest(folder)
         assert manifest is not None
         files.append(manifest.files)

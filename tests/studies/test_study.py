@@ -13,9 +13,10 @@ from studies.ladders import ATLAS
 from studies.schema.axes import Axis, Setting, cross, rotations, seeds, vary
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import needs
 from studies.schema.objective import Transport
 from studies.schema.record import Role
-from studies.schema.run import LookUp, Student, Teacher
+from studies.schema.run import LookUp, Student
 from studies.schema.storage import RecipeChanged, Storage
 from studies.schema.study import Labels, Law, Point, ResourceEffect, Scale, Study, expand, recipe
 
@@ -102,7 +103,7 @@ def test_axis_may_vary_the_teacher_and_every_student_then_has_its_own() -> None:
     points = expand(study(axes=cross(ATLAS.axis(*RUNGS), vary("seed", "teacher.seed", {"0": 0, "1": 1}))))
     assert len(of_role(points, Role.TEACHER)) == 2
     teachers = {point.run for point in of_role(points, Role.TEACHER)}
-    assert {point.run.teacher for point in points if not isinstance(point.run, Teacher)} == teachers
+    assert {run for point in points for run in needs(point.run)} == teachers
     assert len(of_role(points, Role.STUDENT)) == 4
 
 
