@@ -54,7 +54,7 @@ def test_rounds_hold_every_owed_run_once_and_no_student_waits_for_a_later_teache
 
 def test_students_of_a_teacher_that_failed_are_not_owed(tmp_path: Path) -> None:
     storage = Storage.at(tmp_path)
-    write_state(storage, TRAINED[0], State.FAILED, reason="its loss is not a number")
+    write_state(storage, trained(STUDY)[0], State.FAILED, reason="its loss is not a number")
     assert rounds(STUDY, storage, expand(STUDY)) == []
 
 
