@@ -242,20 +242,18 @@ def test_evaluation_is_done_once_and_a_damaged_one_is_refused(evaluated: Path, s
 
 
 class Perfect:
-    """Translates every query as it reads in English, but leaves those of ``silent`` languages empty at odd places."""
+    """Translates the test queries as they read in English, but leaves every other one of ``silent`` empty.
+
+    By place, not by text: two names may be spelled alike in one language.
+    """
 
     def __init__(self, atlas: AtlasData, silent: str) -> None:
-        self.english = {
-            (language, atlas.text(query, language)): atlas.text(query, ENGLISH)
-            for query in atlas.queries[Split.TEST]
-            for language in atlas.declaration.languages
-        }
+        self.english = [atlas.text(query, ENGLISH) for query in atlas.queries[Split.TEST]]
         self.silent = silent
 
     def translate(self, texts: Sequence[str], language: str, decoding: Decoding) -> list[str]:
-        assert decoding.max_tokens
-        found = [self.english[language, text] for text in texts]
-        return [" \t" if language == self.silent and place % 2 else text for place, text in enumerate(found)]
+        assert len(texts) == len(self.english)
+        return [" \t" if language == self.silent and place % 2 else text for place, text in enumerate(self.english)]
 
 
 def test_translated_queries_score_as_english_ones_and_empty_translations_are_kept_as_zeros(
