@@ -126,23 +126,8 @@ class QueryTranslator:
                 f"{declared.weights} lacks weights of its model ({', '.join(sorted(report['missing_keys'])[:4])}); "
                 "name a whole one"
             )
-        if declared.languages and not hasattr(tokenizer, "src_lang"):
-            raise ValueError(
-                f"the tokenizer of {declared.weights} is told no source language, but PublishedTranslator.languages "
-                "gives codes; leave them out"
-            )
-        asked = [code for _, code in declared.languages] + ([declared.target] if declared.target else [])
-        known = set(tokenizer.get_vocab())
-        for code in asked:
-            # M2M100 spells the token of a language __de__ and its code de.
-            if code not in known and (code == declared.target or f"__{code}__" not in known):
-                raise ValueError(f"the tokenizer of {declared.weights} has no token {code!r}; correct the declaration")
-        return QueryTranslator(
-            model=model.eval(),
-            tokenizer=tokenizer,
-            codes=dict(declared.languages),
-            target=None if declared.target is None else tokenizer.get_vocab()[declared.target],
-        )
+        target = _target(tokenizer, declared)
+        return QueryTranslator(model=model.eval(), tokenizer=tokenizer, codes=dict(declared.languages), target=target)
 
     @torch.no_grad()
     def translate(self, texts: Sequence[str], language: str, decoding: Decoding) -> list[str]:
@@ -183,3 +168,24 @@ class QueryTranslator:
         if self.target is not None:
             how.forced_bos_token_id = self.target
         return how
+
+
+def _target(tokenizer: PreTrainedTokenizerBase, declared: PublishedTranslator) -> int | None:
+    """The id of the declared target; ValueError for a language or a target that the tokenizer does not know."""
+    if declared.languages and not hasattr(tokenizer, "src_lang"):
+        raise ValueError(
+            f"the tokenizer of {declared.weights} is told no source language, but PublishedTranslator.languages gives "
+            "codes; leave them out"
+        )
+
+    def id_of(*spellings: str) -> int:
+        for token in spellings:
+            found = tokenizer.convert_tokens_to_ids(token)
+            if isinstance(found, int) and found != tokenizer.unk_token_id:
+                return found
+        raise ValueError(f"the tokenizer of {declared.weights} has no token {spellings[0]!r}; correct the declaration")
+
+    for _, code in declared.languages:
+        # M2M100 spells the token of a language __de__ and its code de.
+        id_of(code, f"__{code}__")
+    return None if declared.target is None else id_of(declared.target)

@@ -94,7 +94,7 @@ def variants_of(revision: str) -> dict[str, Variant]:
         ("ZeRO 3", student, 3),
         ("dropout", replace(student, dropout=0.1), 2),
         ("bf16", replace(student, precision=Precision.BF16), 2),
-        ("translator", translator, 3),
+        ("translator", translator, 2),
     ):
         execution = replace(SELDOM, zero_stage=stage)
         found[f"whole, {name}"] = Variant(run=run, execution=execution)
