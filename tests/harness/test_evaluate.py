@@ -241,14 +241,17 @@ def test_evaluation_is_done_once_and_a_damaged_one_is_refused(evaluated: Path, s
         table.write_bytes(before[table.name][1])
 
 
+BRIEFLY = Evaluation(measures=(nDCG @ 10, AP), split=Split.VALIDATION)
+
+
 class Perfect:
-    """Translates the test queries as they read in English, but leaves every other one of ``silent`` empty.
+    """Translates the validation queries as they read in English, but leaves every other one of ``silent`` empty.
 
     By place, not by text: two names may be spelled alike in one language.
     """
 
     def __init__(self, atlas: AtlasData, silent: str) -> None:
-        self.english = [atlas.text(query, ENGLISH) for query in atlas.queries[Split.TEST]]
+        self.english = [atlas.text(query, ENGLISH) for query in atlas.queries[Split.VALIDATION]]
         self.silent = silent
 
     def translate(self, texts: Sequence[str], language: str, decoding: Decoding) -> list[str]:
@@ -257,18 +260,18 @@ class Perfect:
 
 
 def test_translated_queries_score_as_english_ones_and_empty_translations_are_kept_as_zeros(
-    evaluated: Path, storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_by = replace(ATLAS_TRANSLATOR, seed=7)
     run = TranslateQuery(teacher=TEACHER, translator=made_by)
     write_state(storage, run_key(made_by), State.FLAGGED, flags=[Flag.STILL_IMPROVING])
     monkeypatch.setattr(translations, "_opened", lambda *_: Perfect(atlas, silent="sw"))
-    folder = evaluate(storage, run, ASKED)
-    in_english = {row["query"]: row for row in pq.read_table(evaluated / "per_query.parquet").to_pylist()}
+    folder, of_teacher = evaluate(storage, run, BRIEFLY), evaluate(storage, TEACHER, BRIEFLY)
+    in_english = {row["query"]: row for row in pq.read_table(of_teacher / "per_query.parquet").to_pylist()}
     rows = pq.read_table(folder / "per_query.parquet").to_pylist()
     languages_of = atlas.declaration.languages
     assert [(row["language"], row["query"]) for row in rows] == list(product(languages_of, in_english))
-    for measure in map(str, MEASURES):
+    for measure in map(str, BRIEFLY.measures):
         expected = [row[measure] for row in in_english.values()]
         found = {code: [row[measure] for row in rows if row["language"] == code] for code in languages_of}
         spoken, silent = found["sw"][::2], found.pop("sw")[1::2]
@@ -297,6 +300,6 @@ def test_translator_that_never_says_anything_scores_zero(
     run = TranslateQuery(teacher=TEACHER, translator=replace(ATLAS_TRANSLATOR, seed=8))
     monkeypatch.setattr(Perfect, "translate", lambda self, texts, *_: [""] * len(texts))
     monkeypatch.setattr(translations, "_opened", lambda *_: Perfect(atlas, silent="sw"))
-    summary = json.loads((evaluate(storage, run, ASKED) / "measures.json").read_text())
+    summary = json.loads((evaluate(storage, run, BRIEFLY) / "measures.json").read_text())
     assert {value for found in summary["measures"].values() for value in found.values()} == {0.0}
     assert sum(summary["translation"]["empty"].values()) == sum(summary["queries"].values())
