@@ -60,6 +60,6 @@ STUDY = Study(
     measures=(AP, nDCG @ 10),
     estimand=DataCurve(measure=AP, reference="ot", amount="1000", compute=ATLAS_COMPUTE),
     rivals=(Role.DICTIONARY, Role.COPY_THROUGH),
-    execution=Execution(micro_batch=32),
+    execution=Execution(workers=1, micro_batch=32, at_once=2),
     executions=((RUNG, Execution(workers=1, micro_batch=256, at_once=2)),),
 )
