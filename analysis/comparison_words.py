@@ -44,7 +44,25 @@ def answer(found: Compared) -> str:
             )
             if part
         )
-        + "."
+        + f".{_course(found)}"
+    )
+
+
+def _course(found: Compared) -> str:
+    """How the reference moves from the least to the most bitext; nothing where stages are rungs."""
+    asked = found.asked
+    ends = [
+        row
+        for stage in sorted(asked.amounts, key=lambda stage: asked.amounts[stage])
+        for row in found.table(stage=stage, exposure=asked.exposure)
+        if row.system == asked.reference
+    ]
+    if len(ends) < 2:
+        return ""
+    first, last = ends[0], ends[-1]
+    return (
+        f" From {stage_name(found, first.stage)} to {stage_name(found, last.stage)} it goes from "
+        f"{with_interval(first.score)} to {with_interval(last.score)}."
     )
 
 

@@ -252,3 +252,4 @@ def test_amounts_are_stages_in_order_and_more_bitext_is_better() -> None:
     ]
     assert scores == sorted(scores)
     assert answer(found).startswith("At 250 lines and reduced exposure ot scores")
+    assert " From 250 lines to 4,000 lines it goes from 0." in answer(found)

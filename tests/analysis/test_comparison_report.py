@@ -14,6 +14,7 @@ from analysis.declared import declared_comparison
 from analysis.report import svg
 from analysis.result import loads
 from studies.languages import LANGUAGES
+from studies.schema.study import Study
 from tests.analysis import synthetic
 
 STUDY = synthetic.comparison(num_seeds=1, rungs=("atlas-28k",))
@@ -50,7 +51,7 @@ def test_page_opens_with_question_and_answer_and_needs_nothing_from_elsewhere(wr
 
 
 @pytest.mark.parametrize("declared", [STUDY, synthetic.amounts()], ids=lambda study: study.name)
-def test_every_figure_that_is_drawn_is_shown(declared: synthetic.Study) -> None:
+def test_every_figure_that_is_drawn_is_shown(declared: Study) -> None:
     asked = declared_comparison(declared)
     records = synthetic.records(declared, TRUTH)
     runs = [records[point.key] for point in asked.points]
