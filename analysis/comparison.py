@@ -74,6 +74,13 @@ class Gain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoGain:
+    """There is no relative gain, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """What a comparison found; ``refusals`` are the confounders of a stage, in words, where there are any."""
 
@@ -85,7 +92,7 @@ class Compared:
     ledgers: Mapping[str, Ledger]
     rows: tuple[Row, ...]
     teacher: Mapping[str, float]
-    gain: Gain | None
+    gain: Gain | NoGain
 
     @property
     def refusals(self) -> Mapping[str, str]:
@@ -113,13 +120,13 @@ def compare_systems(
     teachers = [run for run in runs if run.role == Role.TEACHER]
     ledgers = {stage.name: _ledger(asked, stage) for stage in arranged}
     rows: list[Row] = []
-    gain = None
+    gain: Gain | NoGain = NoGain(reason=f"{GAIN_MEASURE} is none of the study's measures")
     for stage in arranged:
         draws = _draw(stage, resampling)
         found = list(_rows(asked, stage, draws, is_sound=ledgers[stage.name].refusal is None))
         rows += found
-        if stage.name == asked.stage:
-            gain = _gain(stage, draws, measure=GAIN_MEASURE) if GAIN_MEASURE in asked.measures else None
+        if stage.name == asked.stage and GAIN_MEASURE in asked.measures:
+            gain = _gain(stage, draws, measure=GAIN_MEASURE)
     return Compared(
         asked=asked,
         resampling=resampling,
@@ -208,15 +215,17 @@ def _correct(asked: DeclaredComparison, rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(replace(row, corrected=by_system[row.system]) if row in primary else row for row in rows)
 
 
-def _gain(stage: Stage, draws: Draws, *, measure: str) -> Gain | None:
-    """The relative gain over translate-the-query at reduced exposure; None without such a system."""
+def _gain(stage: Stage, draws: Draws, *, measure: str) -> Gain | NoGain:
+    """The relative gain over translate-the-query at reduced exposure."""
     rivals = [system for system in stage.systems if system.name == TRANSLATED]
     asking = _Asking(stage, draws, exposed(stage, Exposure.REDUCED))
-    if not rivals or not asking.languages:
-        return None
+    if not rivals:
+        return NoGain(reason="the study has no system that translates the query")
+    if not asking.languages:
+        return NoGain(reason="no language is at reduced exposure")
     own_BL, rival_BL = asking.means(stage.reference, measure), asking.means(rivals[0], measure)
     if (rival_BL <= 0.0).any():
-        raise ValueError(f"{TRANSLATED} scores 0 in {measure} in some language or resample, so no relative gain exists")
+        return NoGain(reason=f"the translated query scores 0 in {measure} in some language or resample")
     by_language_BL = own_BL / rival_BL - 1.0
     return Gain(
         rival=TRANSLATED,

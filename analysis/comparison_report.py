@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from analysis import comparison_tables as tables
 from analysis.answer import decimal
 from analysis.bootstrap import Resampling
-from analysis.comparison import MIN_ENTITIES, TRANSLATED, Compared, compare_systems
+from analysis.comparison import MIN_ENTITIES, TRANSLATED, Compared, Gain, compare_systems
 from analysis.comparison_result import document
 from analysis.comparison_words import (
     SIGNIFICANT,
@@ -66,7 +66,7 @@ def draw(found: Compared) -> dict[str, Figure]:
     names = {each.code: each.name for each in LANGUAGES}
     figures = {"amounts": draw_amounts(found)} if found.asked.amounts else {}
     figures |= {"ranking": draw_ranking(found), "parts": draw_parts(found)}
-    if found.gain is not None:
+    if isinstance(found.gain, Gain):
         figures["gain"] = draw_gain(found.gain, system_name(found.asked.reference), names)
     return figures
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.answer import flags
-from analysis.comparison import Compared, Gain, Row
+from analysis.comparison import Compared, Gain, NoGain, Row
 from analysis.comparison_words import REPORTED, REPORTED_GAIN
 from analysis.frame import RunRecord
 from analysis.result import Document, estimate_document, heading, ledger_document
@@ -58,7 +58,7 @@ def document(found: Compared, *, source: str) -> Document:
         "teacher": dict(found.teacher),
         "systems": [_system(found, stage.name, system) for stage in found.stages for system in stage.systems],
         "comparisons": [_comparison(row) for row in found.rows],
-        "gain": None if found.gain is None else _gain(found.gain),
+        "gain": {"refused": found.gain.reason} if isinstance(found.gain, NoGain) else _gain(found.gain),
         "ledger": {name: ledger_document(each) for name, each in found.ledgers.items()},
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.answer import decimal, flags, interval_text, spoken, with_interval
 from analysis.bootstrap import Estimate
-from analysis.comparison import GAIN_MEASURE, TRANSLATED, Compared, Row
+from analysis.comparison import TRANSLATED, Compared, NoGain, Row
 from analysis.systems import ALL, System
 from studies.schema.record import Role, State
 
@@ -135,10 +135,10 @@ def gain_text(found: Compared) -> str:
     """The relative gain over translate-the-query, or that it cannot be had."""
     reported = f"{decimal(100 * REPORTED_GAIN, 1)} %"
     gain = found.gain
-    if gain is None:
+    if isinstance(gain, NoGain):
         return (
-            f"The study has no system that translates the query ({TRANSLATED}) scored in {GAIN_MEASURE}, so the "
-            f"relative gain over it, {reported} as {REPORTED}, has nothing to stand beside."
+            f"There is no relative gain over translate-the-query: {gain.reason}. So {reported}, as {REPORTED}, has "
+            "nothing to stand beside it."
         )
     overall = f"{decimal(100 * gain.overall.point, 1)} % {_percent(gain.overall)}"
     return (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.bootstrap import Resampling, p_value
-from analysis.comparison import MIN_ENTITIES, TRANSLATED, Compared, compare_systems
+from analysis.comparison import MIN_ENTITIES, TRANSLATED, Compared, Gain, NoGain, compare_systems
 from analysis.comparison_result import document
 from analysis.comparison_words import answer, caveats, gain_text, losses
 from analysis.declared import DeclaredComparison, completed, declared_comparison
@@ -210,7 +210,7 @@ def test_flagged_system_is_named_and_makes_the_answer_provisional() -> None:
 
 
 def test_gain_is_said_to_be_absent_without_a_translator(found: Compared) -> None:
-    assert found.gain is None
+    assert isinstance(found.gain, NoGain)
     assert "no system that translates the query" in gain_text(found)
 
 
@@ -218,7 +218,7 @@ def test_gain_over_a_translator_is_the_ratio_of_mean_scores() -> None:
     runs = recorded()
     translators = tuple(replace(run, key=f"t{run.key}", role=TRANSLATED) for run in runs if run.role == "dictionary")
     found = compared((*runs, *translators))
-    assert found.gain is not None
+    assert isinstance(found.gain, Gain)
     scores = {row.system: row.score.point for row in found.table(stage="atlas-28k", exposure="reduced", measure="AP")}
     assert found.gain.overall.point == pytest.approx(scores["ot"] / scores[TRANSLATED] - 1.0)
     assert found.gain.languages == tuple(sorted(synthetic.LANGUAGES))
