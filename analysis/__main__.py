@@ -2,17 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import typer
 
-from analysis.declared import declared
+from analysis.comparison_report import comparison_report
+from analysis.declared import declared, declared_comparison
 from analysis.frame import IncompleteStudy
 from analysis.report import report as write_report
 from analysis.search_report import search_report
 from studies import catalogue
+from studies.schema.estimand import DataCurve, ResourceEffect, SystemComparison
 from studies.schema.search import Search
 from studies.schema.storage import Storage
+from studies.schema.study import Study
 
 BAD_INPUT = 2
 UNFINISHED = 3
@@ -66,7 +69,7 @@ def report(
         if isinstance(asked, Search):
             written = search_report(asked, tracking_uri=uri, out=out, storage=identity)
         else:
-            written = write_report(declared(asked), tracking_uri=uri, out=out, storage=identity)
+            written = _write(asked, tracking_uri=uri, out=out, storage=identity)
     except IncompleteStudy as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(UNFINISHED) from None
@@ -74,6 +77,18 @@ def report(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     typer.echo(f"report: {written}")
+
+
+def _write(study: Study, *, tracking_uri: str, out: Path, storage: str | None) -> Path:
+    """The report that belongs to what a study concludes from."""
+    match study.estimand:
+        case ResourceEffect():
+            return write_report(declared(study), tracking_uri=tracking_uri, out=out, storage=storage)
+        case SystemComparison() | DataCurve():
+            compared = declared_comparison(study)
+            return comparison_report(compared, tracking_uri=tracking_uri, out=out, storage=storage)
+        case unknown:
+            assert_never(unknown)
 
 
 def source(storage: str, tracking_uri: str) -> tuple[str, str | None]:

@@ -1,9 +1,13 @@
 """What a study declared before any run, reduced to what the analysis has to obey."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, assert_never
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
+from studies.schema.estimand import Compute, DataCurve, ResourceEffect, SystemComparison
 from studies.schema.record import Role, State
+from studies.schema.run import Student
 from studies.schema.study import Study, expand
 
 
@@ -17,10 +21,11 @@ class DeclaredPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Declared:
-    """The question, the primary estimand, the law and the held-out rung, as text.
+class Asked:
+    """What every study declares, as text.
 
-    ``varied`` are the dotted paths that the axes assign: only these may differ between the points of a curve.
+    ``measure`` is that of the estimand. ``varied`` are the dotted paths that axes and ties assign: only these may
+    differ between the points of a curve, or between systems that are compared.
     """
 
     study: str
@@ -28,15 +33,75 @@ class Declared:
     question: str
     measures: tuple[str, ...]
     measure: str
-    scale: str
-    law: str
-    hold_out: str
     varied: tuple[str, ...]
     points: tuple[DeclaredPoint, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Declared(Asked):
+    """A resource effect over size: its scale, the primary law and the held-out rung."""
+
+    scale: str
+    law: str
+    hold_out: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredComparison(Asked):
+    """One objective against all other systems, stage by stage.
+
+    A stage is a setting of ``axis``, a rung or an amount of bitext (``amounts`` are its lines by label, empty for
+    rungs). The primary contrasts are those at ``stage`` and ``exposure``. ``students`` are the declared runs by key,
+    from which FLOPs are counted as ``compute`` says.
+    """
+
+    reference: str
+    axis: str
+    stages: tuple[str, ...]
+    stage: str
+    exposure: str
+    amounts: Mapping[str, int]
+    compute: Compute | None
+    students: Mapping[str, Student]
+
+
 def declared(study: Study) -> Declared:
-    """Read a declaration, but for its translators: translated queries say what those are worth, flags included."""
+    """Read the declaration of a resource effect; ValueError for another estimand."""
+    if not isinstance(study.estimand, ResourceEffect):
+        raise ValueError(f"study {study.name} declares a {type(study.estimand).__name__}, not a ResourceEffect")
+    return Declared(**_asked(study), scale=str(study.estimand.scale), law=str(study.law), hold_out=str(study.hold_out))
+
+
+def declared_comparison(study: Study) -> DeclaredComparison:
+    """Read the declaration of a comparison; ValueError for another estimand."""
+    students = {
+        point.key: point.run for point in expand(study) if isinstance(point.run, Student) and point.role is Role.STUDENT
+    }
+    match study.estimand:
+        case SystemComparison(rung=stage):
+            axis = "rung"
+        case DataCurve(amount=stage):
+            axis = "bitext"
+        case ResourceEffect():
+            raise ValueError(f"study {study.name} declares a ResourceEffect, which compares no systems")
+        case unknown:
+            assert_never(unknown)
+    labels = {point.key: getattr(point.labels, axis) for point in expand(study) if point.key in students}
+    return DeclaredComparison(
+        **_asked(study),
+        reference=study.estimand.reference,
+        axis=axis,
+        stages=tuple(dict.fromkeys(labels.values())),
+        stage=stage,
+        exposure=str(study.estimand.exposure),
+        amounts={labels[key]: run.bitext.lines for key, run in students.items()} if axis == "bitext" else {},
+        compute=study.estimand.compute,
+        students=students,
+    )
+
+
+def _asked(study: Study) -> dict[str, Any]:
+    """What is asked of any study, but for its translators: translated queries say what those are worth."""
     points = tuple(
         DeclaredPoint(
             key=point.key,
@@ -44,6 +109,7 @@ def declared(study: Study) -> Declared:
             labels=Labels(
                 rung=point.labels.rung,
                 objective=point.labels.objective,
+                bitext=point.labels.bitext,
                 rotation=point.labels.rotation,
                 seed=point.labels.seed,
             ),
@@ -51,22 +117,20 @@ def declared(study: Study) -> Declared:
         for point in expand(study)
         if point.role is not Role.TRANSLATOR
     )
-    paths = {path for axis in study.axes for setting in axis.settings for path, _ in setting.assign}
-    return Declared(
-        study=study.name,
-        version=study.version,
-        question=study.question,
-        measures=tuple(str(measure) for measure in study.measures),
-        measure=str(study.estimand.measure),
-        scale=str(study.estimand.scale),
-        law=str(study.law),
-        hold_out=study.hold_out,
-        varied=tuple(sorted(paths)),
-        points=points,
-    )
+    assigned = [*(setting.assign for axis in study.axes for setting in axis.settings)]
+    assigned += [tie.assign for tie in study.ties]
+    return {
+        "study": study.name,
+        "version": study.version,
+        "question": study.question,
+        "measures": tuple(str(measure) for measure in study.measures),
+        "measure": str(study.estimand.measure),
+        "varied": tuple(sorted({path for each in assigned for path, _ in each})),
+        "points": points,
+    }
 
 
-def completed(asked: Declared, frame: Frame) -> tuple[RunRecord, ...]:
+def completed(asked: Asked, frame: Frame) -> tuple[RunRecord, ...]:
     """The declared runs in declared order; raises IncompleteStudy if one is missing, unfinished or not evaluated."""
     owed = [(point, _why_owed(frame.runs.get(point.key), asked)) for point in asked.points]
     lines = [f"  {point.key}  {point.role} · {point.labels}: {why}" for point, why in owed if why]
@@ -79,7 +143,7 @@ def completed(asked: Declared, frame: Frame) -> tuple[RunRecord, ...]:
     return tuple(frame.runs[point.key] for point in asked.points)
 
 
-def _why_owed(run: RunRecord | None, asked: Declared) -> str | None:
+def _why_owed(run: RunRecord | None, asked: Asked) -> str | None:
     if run is None:
         return "not recorded"
     if run.state not in {state.value for state in State if state.has_result}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.baselines import Baseline, Part, baselines, parts
-from analysis.bootstrap import NUM_RESAMPLES, Estimate, design_effect, draw_clusters, draw_seeds, estimate
+from analysis.bootstrap import Estimate, Resampling, design_effect, draw_clusters, draw_seeds, estimate
 from analysis.declared import Declared
 from analysis.fit import Fit, Status, fit, refused
 from analysis.forecast import HeldOut, Origin, forecast_held_out, rolling_origin
@@ -21,14 +21,6 @@ from analysis.scales import DECLARED, SCALES
 from analysis.scores import Cluster, by_entity, by_query, cluster_names, cluster_sums
 from studies.schema.language import Language
 from studies.schema.record import Role
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resampling:
-    """How many resamples are drawn, from which seed."""
-
-    resamples: int = NUM_RESAMPLES
-    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

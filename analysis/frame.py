@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Texts = NDArray[np.str_]
+Places = NDArray[np.intp]
 
 SIZES = "parameters."
 """Recorded parameters that begin so are counted, not chosen."""
@@ -26,9 +27,10 @@ class Labels:
     objective: str
     rotation: str
     seed: str
+    bitext: str = "-"
 
     def __str__(self) -> str:
-        named = [f"rotation {self.rotation}", f"seed {self.seed}"]
+        named = [f"bitext {self.bitext}", f"rotation {self.rotation}", f"seed {self.seed}"]
         return " · ".join(part for part in (self.rung, self.objective, *named) if not part.endswith("-"))
 
 

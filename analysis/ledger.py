@@ -8,7 +8,7 @@ from analysis.frame import SIZES, RunRecord
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A field that differs between runs of one curve: its values and the rungs that have them."""
+    """A field that differs between runs of one curve: its values and the points, such as rungs, that have them."""
 
     field: str
     values: Mapping[str, tuple[str, ...]]
@@ -40,8 +40,19 @@ EVALUATION: Mapping[str, Callable[[RunRecord], str]] = {
 """What must agree in how the points were scored."""
 
 
-def compare(runs: Sequence[RunRecord], varied: Sequence[str]) -> Ledger:
-    """Compare every recorded field of the runs of one curve; ``varied`` are the paths that the study's axes assign."""
+def by_rung(run: RunRecord) -> str:
+    return run.labels.rung
+
+
+def by_objective(run: RunRecord) -> str:
+    return run.labels.objective
+
+
+def compare(runs: Sequence[RunRecord], varied: Sequence[str], *, by: Callable[[RunRecord], str] = by_rung) -> Ledger:
+    """Compare every recorded field of the runs of one curve; ``varied`` are the paths that the study's axes assign.
+
+    ``by`` names the point of a run: its rung, or its objective where systems of one size are compared.
+    """
     fields = sorted(set().union(*(run.parameters for run in runs)))
     read = {name: lambda run, name=name: run.parameters.get(name, "(absent)") for name in fields} | dict(EVALUATION)
     agreed: list[str] = []
@@ -52,13 +63,13 @@ def compare(runs: Sequence[RunRecord], varied: Sequence[str]) -> Ledger:
             continue
         values: dict[str, list[str]] = {}
         for run in runs:
-            rungs = values.setdefault(value_of(run), [])
-            if run.labels.rung not in rungs:
-                rungs.append(run.labels.rung)
+            points = values.setdefault(value_of(run), [])
+            if by(run) not in points:
+                points.append(by(run))
         if len(values) == 1:
             agreed.append(name)
             continue
-        difference = Difference(field=name, values={value: tuple(rungs) for value, rungs in values.items()})
+        difference = Difference(field=name, values={value: tuple(points) for value, points in values.items()})
         (declared if _is_declared(name, varied) else confounders).append(difference)
     return Ledger(agreed=tuple(agreed), declared=tuple(declared), confounders=tuple(confounders))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from analysis import tables
 from analysis.answer import answer
@@ -24,19 +24,37 @@ class Picture:
     caption: str
 
 
+def render(template: str, **values: object) -> str:
+    """Fill in one of the package's templates; a value that it names and does not get is an error."""
+    environment = Environment(
+        loader=FunctionLoader(lambda name: resources.files("analysis").joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def drawn(image: bytes, caption: str) -> Picture:
+    """A figure from its SVG; the caption's first sentence is what those read who cannot see it."""
+    return Picture(
+        image=base64.b64encode(image).decode(), alternative=caption.split(". ")[0].rstrip("."), caption=caption
+    )
+
+
 def page(findings: Findings, figures: Mapping[str, Mapping[str, bytes]]) -> str:
     """Render the page; ``figures`` maps an objective to its SVG images by name.
 
     The names are ``effect``, ``levels``, ``languages`` and ``training``.
     """
-    source = resources.files("analysis").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(
+    return render(
+        TEMPLATE,
         findings=findings,
         answer=answer(findings),
         conditional=any(tables.one_seed(strand) for strand in findings.strands),
         sections=[_section(findings, strand, figures[strand.objective]) for strand in findings.strands],
-        runs=tables.runs_table(findings),
+        runs=tables.runs_table(findings.asked, findings.runs),
         revisions=sorted({run.revision for run in findings.runs}),
         schema=SCHEMA,
     )
@@ -57,8 +75,8 @@ def _section(findings: Findings, strand: Strand, images: Mapping[str, bytes]) ->
         "origins": tables.origins_table(strand),
         "baselines": tables.baselines_table(findings, strand),
         "parts": tables.parts_table(strand),
-        "diagnostics": tables.diagnostics_table(strand),
-        "ledger": tables.ledger_table(strand),
+        "diagnostics": tables.diagnostics_table(strand.runs),
+        "ledger": tables.ledger_table(strand.ledger),
     }
 
 
@@ -72,11 +90,4 @@ def _pictures(findings: Findings, images: Mapping[str, bytes]) -> dict[str, Pict
         "languages": f"{measure} of every language, with its CC-100 class, at every size.",
         "training": "Losses and the transport solver over training; rotations and seeds share a rung's line style.",
     }
-    return {
-        name: Picture(
-            image=base64.b64encode(images[name]).decode(),
-            alternative=caption.split(". ")[0].rstrip("."),
-            caption=caption,
-        )
-        for name, caption in captions.items()
-    }
+    return {name: drawn(images[name], caption) for name, caption in captions.items()}

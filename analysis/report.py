@@ -8,12 +8,13 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
+from analysis.bootstrap import Resampling
 from analysis.declared import Declared, completed
 from analysis.figures.effect import draw_effect
 from analysis.figures.languages import draw_languages
 from analysis.figures.levels import draw_levels
 from analysis.figures.training import draw_training
-from analysis.findings import Findings, Resampling, Strand, find
+from analysis.findings import Findings, Strand, find
 from analysis.page import page
 from analysis.result import document, dumps
 from analysis.runs import read_frame

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.bootstrap import Estimate, Interval
+from analysis.bootstrap import Estimate, Interval, Resampling
+from analysis.declared import Asked
 from analysis.findings import Findings, FitReport, Measured, Strand
 from analysis.frame import RunRecord
 from analysis.gaps import Curve, NoCurve
-from analysis.ledger import Difference
+from analysis.ledger import Difference, Ledger
 from studies.schema.record import FULL_EXPOSURE, Role
 
 SCHEMA = 1
@@ -19,25 +20,21 @@ Document = dict[str, Any]
 def document(findings: Findings, *, source: str) -> Document:
     """Describe findings in JSON values; ``source`` is the kind of store they were read from."""
     primary = findings.strands[0].measured
+    head = heading(
+        findings.asked,
+        findings.runs,
+        source=source,
+        resampling=findings.resampling,
+        num_clusters=findings.num_clusters,
+    )
     return {
-        "schema": SCHEMA,
-        "study": findings.asked.study,
-        "version": findings.asked.version,
-        "question": findings.asked.question,
+        **head,
         "primary": {
             "measure": findings.asked.measure,
             "target": findings.primary,
             "law": findings.asked.law,
             "hold_out": findings.asked.hold_out,
         },
-        "generated_from": {
-            "source": source,
-            "revisions": sorted({run.revision for run in findings.runs}),
-            "resamples": findings.resampling.resamples,
-            "seed": findings.resampling.seed,
-            "clusters": findings.num_clusters,
-        },
-        "runs": [_run(run) for run in findings.runs],
         "teacher": {measure: measured.teacher.point for measure, measured in primary.items()},
         "baselines": [
             {
@@ -45,7 +42,7 @@ def document(findings: Findings, *, source: str) -> Document:
                 "rung": row.rung,
                 "exposure": row.exposure,
                 "measure": row.measure,
-                **_estimate(row.mean),
+                **estimate_document(row.mean),
                 "latin": row.latin,
                 "other_scripts": row.other_scripts,
             }
@@ -66,23 +63,38 @@ def document(findings: Findings, *, source: str) -> Document:
             for strand in findings.strands
             for origin in strand.origins
         ],
-        "ledger": {
-            strand.objective: {
-                "agreed": list(strand.ledger.agreed),
-                "declared": [_difference(each) for each in strand.ledger.declared],
-                "confounders": [_difference(each) for each in strand.ledger.confounders],
-            }
-            for strand in findings.strands
+        "ledger": {strand.objective: ledger_document(strand.ledger) for strand in findings.strands},
+    }
+
+
+def heading(
+    asked: Asked, runs: Sequence[RunRecord], *, source: str, resampling: Resampling, num_clusters: int
+) -> Document:
+    """What a document begins with, whatever its study concludes from."""
+    return {
+        "schema": SCHEMA,
+        "study": asked.study,
+        "version": asked.version,
+        "question": asked.question,
+        "generated_from": {
+            "source": source,
+            "revisions": sorted({run.revision for run in runs}),
+            "resamples": resampling.resamples,
+            "seed": resampling.seed,
+            "clusters": num_clusters,
         },
+        "runs": [_run(run) for run in runs],
     }
 
 
 def _run(run: RunRecord) -> Document:
+    amount = {} if run.labels.bitext == "-" else {"bitext": run.labels.bitext}
     return {
         "key": run.key,
         "role": run.role,
         "rung": run.labels.rung,
         "objective": run.labels.objective,
+        **amount,
         "rotation": run.labels.rotation,
         "seed": run.labels.seed,
         "state": run.state,
@@ -126,7 +138,7 @@ def _points(contrast: Curve) -> list[Document]:
         {
             "rung": point.rung,
             "non_embedding": point.size,
-            **_estimate(point.value),
+            **estimate_document(point.value),
             "flags": list(contrast.flagged.get(point.rung, ())),
         }
         for point in contrast.points()
@@ -148,7 +160,7 @@ def _levels_of(strand: Strand, measured: Measured) -> list[Document]:
                     "measure": measured.measure,
                     "exposure": exposure,
                     "rung": rung,
-                    **_estimate(side.mean[place]),
+                    **estimate_document(side.mean[place]),
                     "languages": dict(zip(strand.ladder.languages, side.by_language_GL[place].tolist(), strict=True)),
                 }
             )
@@ -169,7 +181,7 @@ def _fit(strand: Strand, report: FitReport) -> Document:
         "rungs": list(fitted.rungs),
         "reference_size": fitted.reference_size,
         "parameters": fitted.parameters,
-        "intervals": {name: _interval(value) for name, value in fitted.intervals.items()},
+        "intervals": {name: interval_document(value) for name, value in fitted.intervals.items()},
         "residual": fitted.residual,
         "aicc": fitted.aicc,
         "held_out": None
@@ -177,14 +189,22 @@ def _fit(strand: Strand, report: FitReport) -> Document:
         else {
             "rung": held_out.rung,
             "forecast": held_out.forecast,
-            "interval": _interval(held_out.interval),
+            "interval": interval_document(held_out.interval),
             "label": held_out.label,
             "observed": held_out.observed.point,
-            "observed_interval": _interval(held_out.observed.interval),
+            "observed_interval": interval_document(held_out.observed.interval),
             "miss": held_out.miss.point,
-            "miss_interval": _interval(held_out.miss.interval),
+            "miss_interval": interval_document(held_out.miss.interval),
             "inside": held_out.inside,
         },
+    }
+
+
+def ledger_document(ledger: Ledger) -> Document:
+    return {
+        "agreed": list(ledger.agreed),
+        "declared": [_difference(each) for each in ledger.declared],
+        "confounders": [_difference(each) for each in ledger.confounders],
     }
 
 
@@ -192,12 +212,12 @@ def _difference(difference: Difference) -> Document:
     return {"field": difference.field, "values": {value: list(rungs) for value, rungs in difference.values.items()}}
 
 
-def _interval(interval: Interval) -> list[float]:
+def interval_document(interval: Interval) -> list[float]:
     return [interval.low, interval.high]
 
 
-def _estimate(value: Estimate) -> Document:
-    return {"value": value.point, "interval": _interval(value.interval)}
+def estimate_document(value: Estimate) -> Document:
+    return {"value": value.point, "interval": interval_document(value.interval)}
 
 
 def dumps(result: Mapping[str, Any]) -> str:
@@ -221,6 +241,13 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 _HELD_OUT = ("rung", "forecast", "interval", "observed", "label")
 
+_COMPARED: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "systems": ("stage", "system", "trained", "runs", "flags", "flops"),
+    "comparisons": ("stage", "exposure", "part", "measure", "system", "rank", "value", "interval", "difference"),
+}
+"""What a document of a comparison has in the place of effects and fits."""
+
 
 def check(result: Mapping[str, Any]) -> None:
     """Raise ValueError where a document lacks what schema 1 promises."""
@@ -228,11 +255,12 @@ def check(result: Mapping[str, Any]) -> None:
         raise ValueError(
             f"result.json has schema {result.get('schema')!r}, this reads {SCHEMA}; write the report again"
         )
-    _need("result.json", result, ("study", "version", "generated_from", "teacher", "ledger", *_FIELDS))
-    for name, fields in _FIELDS.items():
+    expected = _COMPARED if "comparisons" in result else _FIELDS
+    _need("result.json", result, ("study", "version", "generated_from", "teacher", "ledger", *expected))
+    for name, fields in expected.items():
         for place, row in enumerate(result[name]):
             _need(f"{name}[{place}]", row, fields)
-    for place, row in enumerate(result["fits"]):
+    for place, row in enumerate(result.get("fits", ())):
         if row["held_out"] is not None:
             _need(f"fits[{place}].held_out", row["held_out"], _HELD_OUT)
     if not any(run["role"] == Role.STUDENT for run in result["runs"]):

@@ -3,16 +3,14 @@
 import base64
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, StrictUndefined
+from typing import Any, TypeGuard
 
 from analysis.answer import decimal
 from analysis.bootstrap import Estimate, Interval
 from analysis.figures.surface import draw_surface
-from analysis.found import Found, RungFound, Transfer, TrialRecord, found_by, literal
+from analysis.found import Found, RungFound, Transfer, TrialRecord, found_by, literal, verification
+from analysis.page import render
 from analysis.report import png, svg, write
 from analysis.runs import read_frame
 from analysis.surface import NoOptimum, Surface
@@ -35,9 +33,9 @@ def search_report(search: Search, *, tracking_uri: str, out: Path, storage: str 
     images: dict[str, bytes] = {}
     for rung in found.rungs:
         figure = draw_surface(search, rung)
-        suffix = f"-{rung.rung}" if len(found.rungs) > 1 else ""
+        suffix = f"-{rung.name}" if len(found.rungs) > 1 else ""
         files[f"surface{suffix}.png"] = png(figure)
-        images[rung.rung] = files[f"surface{suffix}.svg"] = svg(figure)
+        images[rung.name] = files[f"surface{suffix}.svg"] = svg(figure)
     files["index.html"] = page(found, images).encode()
     folder = out / search.name
     write(folder, files)
@@ -45,15 +43,15 @@ def search_report(search: Search, *, tracking_uri: str, out: Path, storage: str 
 
 
 def page(found: Found, images: Mapping[str, bytes]) -> str:
-    """Render the page; ``images`` maps a rung to its surface as SVG."""
-    source = resources.files("analysis").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    """Render the page; ``images`` maps a rung, or one of a rung's choices, to its surface as SVG."""
     carried = found.transfer
-    return environment.from_string(source).render(
+    return render(
+        TEMPLATE,
         search=found.search,
-        sections=[_section(found, rung, images[rung.rung]) for rung in found.rungs],
+        sections=[_section(found, rung, images[rung.name]) for rung in found.rungs],
         transfer=_transfer_text(found, carried) if isinstance(carried, Transfer) else carried,
         predictions=_predictions(carried),
+        verification=verification(found.search, carried) if _awaits(carried) else "",
         revisions=found.revisions,
         schema=SCHEMA,
     )
@@ -65,15 +63,15 @@ def answer(found: Found, rung: RungFound) -> str:
     finished = [trial for trial in rung.trials if trial.is_finished]
     counted = f"{len(rung.trials)} trials, {len(finished)} trained to their end"
     if rung.best is None:
-        return f"{rung.rung}: {counted}; no setting can be recommended yet."
+        return f"{_title(rung)}: {counted}; no setting can be recommended yet."
     sampled = ", ".join(f"{name} {value}" for name, value in rung.best.sampled.items())
     best = f"the best trial has {sampled} and scores {decimal(rung.best.score or 0.0, 3)}"
     if isinstance(rung.optimum, NoOptimum):
-        return f"{rung.rung}: {counted}; {best}. No optimum is named: {rung.optimum.reason}."
+        return f"{_title(rung)}: {counted}; {best}. No optimum is named: {rung.optimum.reason}."
     at = ", ".join(f"{name} {_spoken(value)}" for name, value in rung.optimum.values.items())
     teacher = f"; its teacher scores {decimal(found.teacher, 3)} in English" if found.teacher is not None else ""
     return (
-        f"{rung.rung}: the optimum of {search.measure} lies at {at}, where the surface is at "
+        f"{_title(rung)}: the optimum of {search.measure} lies at {at}, where the surface is at "
         f"{_spoken(rung.optimum.score)}. {counted}; {best}{teacher}."
     )
 
@@ -98,7 +96,7 @@ def document(found: Found, *, source: str) -> dict[str, Any]:
 def _section(found: Found, rung: RungFound, image: bytes) -> dict[str, object]:
     shares = sorted(rung.importance.items(), key=lambda item: -item[1])
     return {
-        "rung": rung.rung,
+        "rung": _title(rung),
         "answer": answer(found, rung),
         "image": base64.b64encode(image).decode(),
         "literal": literal(found.search, rung),
@@ -119,12 +117,27 @@ def _trials(search: Search, rung: RungFound) -> Table:
 
 
 def _transfer_text(found: Found, carried: Transfer) -> str:
+    head = f"Predicted for {carried.rung} from the smaller rungs"
+    if carried.verified is None:
+        return f"{head}, and not verified yet: no trial at the prediction was trained to its end."
     sampled = ", ".join(f"{name} {value}" for name, value in carried.verified.sampled.items())
+    by = "one trial at it" if carried.declared else "the nearest trial of the search, none was asked for at it"
+    score = f"{head} and verified by {by} ({sampled}), which scores {decimal(carried.verified.score or 0.0, 3)}"
+    if carried.regret is None:
+        return f"{score}. No other trial of that rung was trained to its end, so its regret is not known."
     return (
-        f"Predicted for {carried.rung} from the smaller rungs and verified by the trial nearest to it ({sampled}), "
-        f"which scores {decimal(carried.verified.score or 0.0, 3)}: a regret of {decimal(carried.regret, 3)} "
-        f"{found.search.measure} against the best trial of that rung."
+        f"{score}: a regret of {decimal(carried.regret, 3)} {found.search.measure} against the best other trial of "
+        "that rung (below zero, the prediction is better)."
     )
+
+
+def _awaits(carried: Transfer | str | None) -> TypeGuard[Transfer]:
+    """Whether a prediction has no trial of its own yet."""
+    return isinstance(carried, Transfer) and not carried.declared
+
+
+def _title(rung: RungFound) -> str:
+    return rung.rung if rung.choice is None else f"{rung.rung}, {rung.choice}"
 
 
 def _predictions(carried: Transfer | str | None) -> Table:
@@ -148,6 +161,7 @@ def _rung(search: Search, rung: RungFound) -> dict[str, Any]:
     surface = rung.surface
     return {
         "rung": rung.rung,
+        "choice": rung.choice,
         "trials": [_trial(trial) for trial in rung.trials],
         "best": rung.best.key if rung.best else None,
         "optimum": {"refused": rung.optimum.reason}
@@ -195,6 +209,8 @@ def _transfer(carried: Transfer | str | None) -> Any:
             }
             for each in carried.predictions
         ],
-        "verified": carried.verified.key,
+        "values": dict(carried.values),
+        "verified": carried.verified.key if carried.verified else None,
+        "declared": carried.declared,
         "regret": carried.regret,
     }

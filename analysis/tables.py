@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.answer import decimal, flags, interval_text, spoken, with_interval
+from analysis.declared import Asked
 from analysis.findings import Findings, FitReport, Strand
 from analysis.frame import RunRecord
 from analysis.gaps import NoCurve
-from analysis.ledger import Difference
+from analysis.ledger import Difference, Ledger
 from analysis.result import by_exposure
 from studies.schema.record import Metric, Role, State
 
@@ -43,10 +44,10 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
-def runs_table(findings: Findings) -> Table:
+def runs_table(asked: Asked, runs: Sequence[RunRecord]) -> Table:
     """Every declared run with its state, size and scores."""
-    primary = findings.asked.measure
-    others = [measure for measure in findings.asked.measures if measure != primary]
+    primary = asked.measure
+    others = [measure for measure in asked.measures if measure != primary]
     heading = [
         "run",
         "key",
@@ -58,7 +59,7 @@ def runs_table(findings: Findings) -> Table:
         f"{primary} all",
     ]
     rows = []
-    for run in findings.runs:
+    for run in runs:
         sides = by_exposure(run, run.measures[primary])
         scores = [number(sides["high"]), number(sides["low"]), number(_mean(run, primary))]
         state = run.state + (f": {flags(run.flags)}" if run.flags else "")
@@ -193,10 +194,10 @@ def parts_table(strand: Strand) -> Table:
     return table("Parts of the queries, smallest and largest size", heading, rows, text_columns=3)
 
 
-def diagnostics_table(strand: Strand) -> Table:
+def diagnostics_table(runs: Sequence[RunRecord]) -> Table:
     """Where training and the solver ended."""
     rows = []
-    for run in strand.runs:
+    for run in runs:
         ends = [_last(run, metric) for metric in (Metric.LOSS, Metric.LOSS_HELD_OUT, Metric.TRANSPORT_ITERATIONS)]
         converged = run.series.get(Metric.TRANSPORT_CONVERGED)
         least = None if converged is None or not converged.values.size else float(converged.values.min())
@@ -228,10 +229,10 @@ def origins_table(strand: Strand) -> Table:
     return table("Rolling origin", heading, rows, text_columns=3)
 
 
-def ledger_table(strand: Strand) -> Table:
-    """What differs between the points of the curve besides their size."""
-    declared = [[each.field, "declared by the study", _values(each)] for each in strand.ledger.declared]
-    confounders = [[each.field, "confounder: no law is fitted", _values(each)] for each in strand.ledger.confounders]
+def ledger_table(ledger: Ledger, *, consequence: str = "no law is fitted") -> Table:
+    """What differs between the points that are compared, and what a difference that was not declared entails."""
+    declared = [[each.field, "declared by the study", _values(each)] for each in ledger.declared]
+    confounders = [[each.field, f"confounder: {consequence}", _values(each)] for each in ledger.confounders]
     return table("Confounder ledger", ["field", "standing", "values"], [*confounders, *declared], text_columns=3)
 
 

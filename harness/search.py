@@ -106,7 +106,7 @@ class Crew:
         search, storage = self._search, self._storage
         trials = [trial for trial in self._writer.ledger.trials if trial.rung == rung.name]
         done = {trial.number: end for trial in trials if (end := closed(search, storage, trial))}
-        left = search.trials - len(done)
+        left = search.trials_on(rung) - len(done)
         if left <= 0:
             return
         unfinished = [trial for trial in trials if trial.number not in done]
@@ -155,9 +155,9 @@ class Sampler(OptunaSearch):
     def __init__(
         self, search: Search, storage: Storage, writer: LedgerWriter, rung: Rung, unfinished: Sequence[Trial]
     ) -> None:
-        """``unfinished`` trials come first, then the search's own first points, then sampled ones."""
+        """``unfinished`` trials come first, then the search's own points by hand, then sampled ones."""
         known = [dict(trial.values) for trial in writer.ledger.trials if trial.rung == rung.name]
-        own = [values for values in map(_rounded, search.first) if values not in known]
+        own = [values for values in map(_rounded, search.points_by_hand(rung)) if values not in known]
         super().__init__(
             space={parameter.name: _distribution(parameter) for parameter in search.space},
             metric=SCORE,
@@ -220,26 +220,32 @@ class Judge(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self._search = search
         self._writer = writer
-        self._asha = ASHAScheduler(
-            time_attr=STEP,
-            metric=SCORE,
-            mode="max",
-            max_t=search.base.schedule.steps,
-            grace_period=search.halving.first,
-            reduction_factor=search.halving.factor,
-        )
+        self._verified = {run_key(run_of(search, each.rung, each.values)) for each in search.verify}
+        self._asha: ASHAScheduler | None = None
+        if search.halving is not None:
+            self._asha = ASHAScheduler(
+                time_attr=STEP,
+                metric=SCORE,
+                mode="max",
+                max_t=search.base.schedule.steps,
+                grace_period=search.halving.first,
+                reduction_factor=search.halving.factor,
+            )
         for verdict in past:
             self._goes_on(verdict.key, verdict.step, verdict.score)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         key, step, score = result[KEY], result[STEP], result[SCORE]
         if step in self._search.milestones and step not in self._writer.ledger.judged(key):
-            goes_on = self._goes_on(key, step, score)
+            # A verifying trial has to reach its end, whatever others on its rung scored.
+            goes_on = self._goes_on(key, step, score) or key in self._verified
             self._writer.add_verdict(Verdict(key=key, step=step, score=score, goes_on=goes_on))
         return str(TrialScheduler.CONTINUE)
 
     def _goes_on(self, key: str, step: int, score: float) -> bool:
-        """ASHA knows a trial by its run's key, which is the same after a restart."""
+        """ASHA knows a trial by its run's key, which is the same after a restart; without it every trial goes on."""
+        if self._asha is None:
+            return True
         trial: Any = SimpleNamespace(trial_id=key)
         controller: Any = None
         self._asha.on_trial_add(controller, trial)

@@ -74,9 +74,13 @@ def search_lines(search: Search, storage: Storage) -> Iterator[str]:
         "varied": "; ".join(f"{name} {domain}" for name, domain in domains.items()),
         "scored": f"{search.measure} on {search.split} queries, mean over languages",
         "rungs": ", ".join(rung.name for rung in search.all_rungs),
-        "trials": f"{search.trials} on each rung, at most {search.base.schedule.steps} steps; 1 in "
-        f"{search.halving.factor} passes step {' and step '.join(map(str, search.milestones))}",
+        "trials": f"{search.trials} on each rung, at most {search.base.schedule.steps} steps; {_halved(search)}",
     }
+    if search.verify:
+        told["verified"] = "; ".join(
+            f"{each.rung.name} at {', '.join(f'{name} {spell(value)}' for name, value in each.values.items())}"
+            for each in search.verify
+        )
     yield from _aligned(told)
     trials = read_ledger(storage.ledger(search.name, search.version)).trials
     if not trials:
@@ -89,6 +93,12 @@ def search_lines(search: Search, storage: Storage) -> Iterator[str]:
     for trial, end in sorted(ends, key=lambda pair: _rank(pair[1]), reverse=True):
         values = "".join(f"{spell(trial.values[name]):>15}" for name in names)
         yield f"{trial.number:>5}  {(trial.key or '-')[:8]:<8}  {trial.rung:<12}{values}  {_ended(end)}"
+
+
+def _halved(search: Search) -> str:
+    if search.halving is None:
+        return "none is given up"
+    return f"1 in {search.halving.factor} passes step {' and step '.join(map(str, search.milestones))}"
 
 
 def _range(parameter: Parameter) -> str:

@@ -178,7 +178,7 @@ def time_left(rows: Sequence[RunStatus]) -> TimeLeft | None:
 def names(points: Sequence[Point]) -> dict[str, str]:
     """Names for people by key: the role and the labels that tell the study's runs apart."""
     labels = [point.labels.as_dict() for point in points]
-    varying = [name for name in AXIS_NAMES if len({label[name] for label in labels} - {"-"}) > 1] + ["trial"]
+    varying = [name for name in AXIS_NAMES if len({label.get(name, "-") for label in labels} - {"-"}) > 1] + ["trial"]
     return {
         point.key: run_name(
             point.role, {name: label[name] for name in varying if label.get(name, "-") not in ("-", point.role)}

@@ -62,10 +62,8 @@ def final_score(search: Search, storage: Storage, run: Run) -> float:
 def owed(search: Search, storage: Storage) -> int:
     """How many trials a search still owes, over all its rungs."""
     trials = read_ledger(storage.ledger(search.name, search.version)).trials
-    return sum(
-        max(0, search.trials - sum(t.rung == rung.name and closed(search, storage, t) is not None for t in trials))
-        for rung in search.all_rungs
-    )
+    ended = [trial.rung for trial in trials if closed(search, storage, trial) is not None]
+    return sum(max(0, search.trials_on(rung) - ended.count(rung.name)) for rung in search.all_rungs)
 
 
 def trial_statuses(search: Search, storage: Storage) -> tuple[RunStatus, ...]:

@@ -47,7 +47,7 @@ def draw_surface(search: Search, rung: RungFound) -> Figure:
     note = "full: trained to the end, larger is better; ring: flagged solver, in no fit; x: pruned; +: failed"
     if isinstance(rung.optimum, NoOptimum):
         note += "\nno optimum is named, see below"
-    headline(axes, f"{search.measure} on {search.split} queries, {rung.rung}", note)
+    headline(axes, f"{search.measure} on {search.split} queries, {rung.name}", note)
     return figure
 
 
@@ -63,7 +63,7 @@ def _scores(axes: Axes, search: Search, along: Dimension, rung: RungFound) -> No
     axes.set_xlabel(f"{along.name}{' (log scale)' if along.is_log else ''}", fontsize=10, color=INK)
     axes.set_ylabel(str(search.measure), fontsize=10, color=INK)
     note = "full: trained to the end; x: pruned, at its last milestone"
-    headline(axes, f"{search.measure} on {search.split} queries, {rung.rung}", note)
+    headline(axes, f"{search.measure} on {search.split} queries, {rung.name}", note)
 
 
 def _contours(axes: Axes, figure: Figure, search: Search, surface: Surface) -> None:

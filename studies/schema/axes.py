@@ -6,8 +6,11 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-AXIS_NAMES = ("rung", "objective", "rotation", "seed")
+AXIS_NAMES = ("rung", "objective", "bitext", "rotation", "seed")
 """The factors a report knows how to tell apart, in the order of a run's name."""
+
+ADDED_AXES = frozenset({"bitext"})
+"""Factors that came later: a run without one is described as it was before there was any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,21 @@ class Axis:
         labels = [setting.label for setting in self.settings]
         if not labels or len(set(labels)) != len(labels):
             raise ValueError(f"axis {self.name} needs settings with distinct labels, got {labels}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tie:
+    """Fields that are assigned where settings of several axes meet, after what those assign by themselves.
+
+    ``where`` pairs axes with labels; all of them have to hold. An axis is tied within itself by its settings.
+    """
+
+    where: tuple[tuple[str, str], ...]
+    assign: tuple[tuple[str, Any], ...]
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Whether a run with these labels by axis stands where the tie does."""
+        return all(labels.get(axis) == label for axis, label in self.where)
 
 
 def vary(name: str, path: str, values: Mapping[str, Any]) -> Axis:

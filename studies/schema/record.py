@@ -65,6 +65,7 @@ class Tag(StrEnum):
     REASON = "harness.reason"
     RUNG = "harness.rung"
     OBJECTIVE = "harness.objective"
+    BITEXT = "harness.bitext"
     ROTATION = "harness.rotation"
     SEED = "harness.seed"
     FLAGS = "harness.flags"

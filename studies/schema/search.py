@@ -107,12 +107,22 @@ class Halving:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verification:
+    """One trial at a point that a report predicted for a rung from smaller ones; nothing else is asked for by it."""
+
+    rung: Rung
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """A declared search.
 
     ``trials`` are asked for on each of ``rungs`` (the base's own when none is named), one rung after another.
-    ``first`` are points by hand that are tried before any sampled one. Trials are scored on validation queries, at the
-    milestones of ``halving`` and at their end.
+    ``first`` are points by hand that are tried before any sampled one; as many of them as there are trials make a grid.
+    Trials are scored on validation queries, at the milestones of ``halving`` (without it none is given up) and at their
+    end. ``verify`` is written last, when the smaller rungs' report has said what to try on a larger one, which need not
+    be one of ``rungs``: it adds its trials, and like their number it is no part of the recipe.
     """
 
     name: str
@@ -123,8 +133,9 @@ class Search:
     measure: Measure
     trials: int
     seed: int
-    halving: Halving
+    halving: Halving | None = None
     rungs: tuple[Rung, ...] = ()
+    verify: tuple[Verification, ...] = ()
     first: tuple[Mapping[str, Value], ...] = ()
     depth: int = 100
     split: Split = Split.VALIDATION
@@ -143,6 +154,8 @@ class Search:
         _check_space(self)
         for values in self.first:
             run_of(self, self.all_rungs[0], values)
+        for each in self.verify:
+            run_of(self, each.rung, each.values)
         for rung in self.all_rungs:
             check_batches(replace(self.base, rung=rung), self.execution)
         check_batches(self.base.teacher, self.execution)
@@ -153,7 +166,7 @@ class Search:
             raise ValueError(f"search {self.name} has {self.trials} trials and seed {self.seed}; at least 1, and 0")
         if len(self.first) > self.trials:
             raise ValueError(f"search {self.name} names {len(self.first)} first points and has {self.trials} trials")
-        if not self.milestones:
+        if self.halving is not None and not self.milestones:
             raise ValueError(
                 f"search {self.name} has its first milestone at step {self.halving.first} of {steps}, where a run is "
                 "over; put it earlier"
@@ -177,11 +190,26 @@ class Search:
 
     @property
     def milestones(self) -> tuple[int, ...]:
-        return self.halving.milestones(self.base.schedule.steps)
+        return () if self.halving is None else self.halving.milestones(self.base.schedule.steps)
+
+    @property
+    def searched(self) -> tuple[Rung, ...]:
+        """The rungs on which trials are sampled."""
+        return self.rungs or (self.base.rung,)
 
     @property
     def all_rungs(self) -> tuple[Rung, ...]:
-        return self.rungs or (self.base.rung,)
+        """The searched rungs, then those that are only verified."""
+        return (*self.searched, *dict.fromkeys(each.rung for each in self.verify if each.rung not in self.searched))
+
+    def points_by_hand(self, rung: Rung) -> tuple[Mapping[str, Value], ...]:
+        """What is tried on a rung before anything is sampled: the first points where it is searched, then checks."""
+        first = self.first if rung in self.searched else ()
+        return (*first, *(each.values for each in self.verify if each.rung == rung))
+
+    def trials_on(self, rung: Rung) -> int:
+        """How many trials are asked for on a rung."""
+        return (self.trials if rung in self.searched else 0) + sum(each.rung == rung for each in self.verify)
 
 
 def stable(value: float) -> float:
@@ -213,7 +241,7 @@ def recipe(search: Search) -> dict[str, Json]:
         "depth": search.depth,
         "seed": search.seed,
         "halving": canonical(search.halving),
-        "rungs": canonical(search.all_rungs),
+        "rungs": canonical(search.searched),
         "first": [dict(values) for values in search.first],
     }
 

@@ -5,14 +5,24 @@ Everything is checked when the study is written: a misspelt path in an axis fail
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from math import gcd
 
 from ir_measures.measures import Measure
 
-from studies.schema.axes import AXIS_NAMES, Axis, assign
+from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign
+from studies.schema.estimand import (
+    DataCurve,
+    Estimand,
+    Law,
+    ResourceEffect,
+    Scale,
+    SystemComparison,
+    check_compute,
+    check_estimand,
+    compute_of,
+)
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
@@ -32,30 +42,20 @@ from studies.schema.run import (
 )
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 
-
-class Scale(StrEnum):
-    """On which scale scores are compared."""
-
-    LOGIT_OF_TEACHER_SHARE = "logit_of_teacher_share"
-    RAW = "raw"
-
-
-class Law(StrEnum):
-    """The forms that a curve over size may take; formulas are in ``analysis.laws``."""
-
-    CONSTANT = "constant"
-    LOG_LINEAR = "log_linear"
-    POWER = "power"
-    SATURATING = "saturating"
-    LOG_QUADRATIC = "log_quadratic"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResourceEffect:
-    """The within-language difference between high and low exposure, averaged over languages."""
-
-    measure: Measure
-    scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+__all__ = [
+    "DataCurve",
+    "Estimand",
+    "Labels",
+    "Law",
+    "Point",
+    "ResourceEffect",
+    "Scale",
+    "Study",
+    "SystemComparison",
+    "check_batches",
+    "expand",
+    "recipe",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,15 @@ class Labels:
 
     rung: str = "-"
     objective: str = "-"
+    bitext: str = "-"
     rotation: str = "-"
     seed: str = "-"
     trial: str = "-"
 
     def as_dict(self) -> dict[str, str]:
-        """Labels by axis; the trial only where there is one, as a study has no such axis."""
+        """Labels by axis; a later axis, and the trial, which is no axis of a study, only where there is one."""
         labels = {name: getattr(self, name) for name in AXIS_NAMES}
+        labels = {name: label for name, label in labels.items() if label != "-" or name not in ADDED_AXES}
         return labels if self.trial == "-" else {**labels, "trial": self.trial}
 
 
@@ -88,10 +90,10 @@ class Point:
 class Study:
     """A declared question.
 
-    ``hold_out`` is the label of the rung that no fit may see; ``law`` the primary form. ``rivals`` are systems that
-    need no training, but for :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train
-    on each student's bitext from each student's seed. A changed recipe needs a new ``version``: the storage refuses
-    one under an old name.
+    ``hold_out`` is the label of the rung that no fit may see, ``law`` the primary form; both belong to a curve over
+    size. ``ties`` assign what depends on several axes. ``rivals`` are systems that need no training, but for
+    :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train on each student's bitext
+    from each student's seed. A changed recipe needs a new ``version``: the storage refuses one under an old name.
     """
 
     name: str
@@ -100,9 +102,10 @@ class Study:
     base: Student
     axes: tuple[Axis, ...]
     measures: tuple[Measure, ...]
-    estimand: ResourceEffect
-    law: Law
-    hold_out: str
+    estimand: Estimand
+    law: Law | None = None
+    hold_out: str | None = None
+    ties: tuple[Tie, ...] = ()
     rivals: tuple[Role, ...] = (Role.UNTRAINED, Role.DICTIONARY, Role.COPY_THROUGH)
     depth: int = 100
     split: Split = Split.TEST
@@ -117,13 +120,15 @@ class Study:
             raise ValueError(
                 f"study {self.name} has axes {', '.join(names)}; a run has one label for each, tie the two"
             )
-        rungs = [setting.label for axis in self.axes if axis.name == "rung" for setting in axis.settings]
-        for axis in self.axes:
-            for setting in axis.settings:
-                for path, value in setting.assign:
-                    assign(self.base, path, value)
-        if self.hold_out not in rungs:
-            raise ValueError(f"held-out rung {self.hold_out!r} is none of the study's rungs {rungs}")
+        by_axis = {axis.name: [setting.label for setting in axis.settings] for axis in self.axes}
+        assigned = [setting.assign for axis in self.axes for setting in axis.settings]
+        for path, value in chain(*assigned, *(tie.assign for tie in self.ties)):
+            assign(self.base, path, value)
+        for tie in self.ties:
+            for name, label in tie.where:
+                if label not in by_axis.get(name, ()):
+                    raise ValueError(f"a tie stands at {name} {label!r}, which is none of {by_axis.get(name, [])}")
+        check_estimand(self.estimand, by_axis, law=self.law, hold_out=self.hold_out)
         if self.estimand.measure not in self.measures:
             raise ValueError(f"the estimand's measure {self.estimand.measure} is not among the study's measures")
         if (Role.TRANSLATED in self.rivals) is (self.translator is None):
@@ -139,6 +144,8 @@ class Study:
                 raise ValueError(f"an execution is given for rung {name!r}, which is none of {', '.join(labels)}")
         for point in points:
             check_batches(point.run, self.execution_of(point))
+        if compute := compute_of(self.estimand):
+            check_compute(compute, {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT})
 
     @property
     def evaluation(self) -> Evaluation:
@@ -171,8 +178,11 @@ def expand(study: Study) -> tuple[Point, ...]:
         for setting in settings:
             for path, value in setting.assign:
                 run = assign(run, path, value)
-        labels = Labels(**{axis.name: s.label for axis, s in zip(study.axes, settings, strict=True)})
-        students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=labels))
+        labels = {axis.name: s.label for axis, s in zip(study.axes, settings, strict=True)}
+        for tie in study.ties:
+            for path, value in tie.assign if tie.holds(labels) else ():
+                run = assign(run, path, value)
+        students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=Labels(**labels)))
     points: dict[str, Point] = {}
     untrained: set[Labels] = set()
     for build in _builders(study):
@@ -206,6 +216,8 @@ def recipe(study: Study) -> dict[str, Json]:
     }
     described["base"] = canonical(study.base)
     described["axes"] = canonical(study.axes)
+    if study.ties:
+        described["ties"] = canonical(study.ties)
     described["rivals"] = [str(role) for role in study.rivals]
     if study.translator is not None:
         described["translator"] = canonical(study.translator)
@@ -215,6 +227,10 @@ def recipe(study: Study) -> dict[str, Json]:
 
 def _point(run: Run, role: Role, labels: Labels) -> Point:
     return Point(key=run_key(run), run=run, role=role, labels=labels)
+
+
+def _spoken(point: Point) -> str:
+    return " · ".join(label for label in point.labels.as_dict().values() if label != "-")
 
 
 def _student(point: Point) -> Student:
@@ -240,7 +256,7 @@ def _untrained(student: Point) -> Point:
 def _dictionary(student: Point) -> Point:
     run = _student(student)
     look_up = LookUp(teacher=run.teacher, bitext=run.bitext)
-    return _point(look_up, Role.DICTIONARY, Labels(rotation=student.labels.rotation))
+    return _point(look_up, Role.DICTIONARY, Labels(bitext=student.labels.bitext, rotation=student.labels.rotation))
 
 
 def _copy_through(student: Point) -> Point:

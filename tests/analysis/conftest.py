@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.bootstrap import Resampling
 from analysis.declared import Declared, declared
-from analysis.findings import Findings, Resampling, find
+from analysis.findings import Findings, find
 from analysis.frame import Floats, Frame, RunRecord
 from analysis.gaps import Curve
 from analysis.runs import read_frame

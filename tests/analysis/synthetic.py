@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from scipy.stats import norm
 
 from analysis.frame import Labels, RunRecord, query_scores
 from studies import ladders
-from studies.schema.axes import cross, rotations, seeds
+from studies.schema.axes import Tie, cross, rotations, seeds, vary
 from studies.schema.cost import parameters_of
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
-from studies.schema.objective import Contrastive, Transport
+from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
 from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Schedule, Student, Teacher, Translator
-from studies.schema.study import Law, Point, ResourceEffect, Study, expand
+from studies.schema.study import DataCurve, Law, Point, ResourceEffect, Study, SystemComparison, expand
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
 MEASURES = ("nDCG@10", "AP", "Success@1")
@@ -75,10 +75,53 @@ def study(*, num_seeds: int = 1, law: Law = Law.LOG_LINEAR) -> Study:
     )
 
 
+OBJECTIVES: Mapping[str, Objective] = {"ot": Transport(epsilon=0.03), "mse": PooledMSE(), "greedy": GreedyAlignment()}
+
+
+def comparison(*, num_seeds: int = 3, rungs: tuple[str, ...] = ("atlas-3k", "atlas-28k")) -> Study:
+    """Three objectives on each rung, the second taking fewer steps."""
+    short = Schedule(steps=1000, warmup_steps=100)
+    return Study(
+        name="planted_comparison",
+        version="2026.11.25",
+        question="Which objective is best?",
+        base=_BASE,
+        axes=cross(
+            ladders.ATLAS.axis(*rungs),
+            vary("objective", "objective", OBJECTIVES),
+            rotations(2, LANGUAGES, low=0.1),
+            seeds(num_seeds),
+        ),
+        ties=(Tie(where=(("objective", "mse"),), assign=(("schedule", short),)),),
+        measures=(nDCG @ 10, AP, Success @ 1),
+        estimand=SystemComparison(measure=nDCG @ 10, reference="ot", rung="atlas-28k"),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
+def amounts() -> Study:
+    """Three objectives at three amounts of bitext."""
+    return Study(
+        name="planted_amounts",
+        version="2026.11.25",
+        question="How little is enough?",
+        base=_BASE,
+        axes=cross(
+            vary("objective", "objective", OBJECTIVES),
+            vary("bitext", "bitext.lines", {str(lines): lines for lines in (250, 1000, 4000)}),
+            rotations(2, LANGUAGES, low=0.1),
+        ),
+        measures=(AP, nDCG @ 10, Success @ 1),
+        estimand=DataCurve(measure=AP, reference="ot", amount="250"),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """What is planted, on the logit of the teacher's share, as functions of x = log10(N / 10,000).
 
+    ``shifts`` are added to the students of an objective, and half a logit for each doubling of 1,000 lines of bitext.
     ``correlation`` is that of queries about one entity (Gaussian copula), ``seed_noise`` the standard deviation of a
     training, in logits.
     """
@@ -91,6 +134,7 @@ class Truth:
     seed_noise: float = 0.0
     num_entities: int = 60
     queries_per_entity: int = 5
+    shifts: Mapping[str, float] = field(default_factory=dict)
 
     def effect_at(self, size: int) -> float:
         return self.effect + self.effect_slope * float(np.log10(size / 1e4))
@@ -231,6 +275,7 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
         case Role.STUDENT:
             assert isinstance(point.run, Student)
             noise = truth.seed_noise * float(np.random.default_rng([seed, 7, place]).standard_normal())
+            noise += truth.shifts.get(point.labels.objective, 0.0) + 0.5 * float(np.log2(point.run.bitext.lines / 1000))
             logits = {code: truth.logit(size, code, share) for code, share in point.run.bitext.exposure}
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
         case Role.UNTRAINED:

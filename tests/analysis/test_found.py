@@ -8,22 +8,23 @@ import numpy as np
 import pytest
 
 from analysis.figures.surface import draw_surface
-from analysis.found import Found, Transfer, found_by, literal
+from analysis.found import Found, Transfer, carry, found_by, literal, trial_record, verification
 from analysis.frame import Frame, Labels, RunRecord, Series
 from analysis.report import svg
 from analysis.search_report import answer, document, page
 from analysis.surface import NoOptimum, Optimum
 from studies.ladders import ATLAS
+from studies.schema.cost import parameters
 from studies.schema.record import Flag
-from studies.schema.search import Choice, Parameter, Search, stable
+from studies.schema.search import Choice, Parameter, Search, Verification, stable
 from studies.search_epsilon_lr import SEARCH
 
 TRIALS = 24
 MANY = replace(SEARCH, rungs=tuple(rung for rung, _ in ATLAS.rungs[:4]))
-SIZES = {rung.name: 10.0 ** (3 + place) for place, (rung, _) in enumerate(ATLAS.rungs)}
+SIZES = {rung.name: float(parameters(rung.architecture, 64).non_embedding) for rung, _ in ATLAS.rungs}
 
 
-def record(number: int, rung: str, sampled: Mapping[str, float], **changes: Any) -> RunRecord:
+def record(number: int, rung: str, sampled: Mapping[str, Any], **changes: Any) -> RunRecord:
     best = 0.006 * (SIZES[rung] / 1e4) ** -0.25
     height = 0.7 - 0.02 * np.log(sampled["epsilon"] / 0.05) ** 2 - 0.03 * np.log(sampled["learning_rate"] / best) ** 2
     found = RunRecord(
@@ -40,7 +41,7 @@ def record(number: int, rung: str, sampled: Mapping[str, float], **changes: Any)
         split="validation",
         queries=None,
         series={},
-        sampled={name: f"{value:g}" for name, value in sampled.items()},
+        sampled={name: value if isinstance(value, str) else f"{value:g}" for name, value in sampled.items()},
     )
     return replace(found, **changes)
 
@@ -64,6 +65,11 @@ def planted(search: Search) -> Frame:
 @pytest.fixture(scope="module")
 def found() -> Found:
     return found_by(SEARCH, planted(SEARCH))
+
+
+@pytest.fixture(scope="module")
+def many() -> Found:
+    return found_by(MANY, planted(MANY))
 
 
 def test_planted_optimum_is_found_and_pruned_trials_enter_no_fit(found: Found) -> None:
@@ -103,11 +109,38 @@ def test_solver_that_did_not_converge_keeps_a_trial_from_the_fit_and_still_impro
     assert [by_key[key].is_fitted for key in flagged] == [False, True]
 
 
-def test_sampled_choice_has_no_surface() -> None:
-    choice = Parameter(name="batch", path="global_batch", domain=Choice(values=(("small", 64), ("large", 128))))
-    found = found_by(replace(SEARCH, space=(*SEARCH.space, choice), first=()), planted(SEARCH))
+BATCH = Parameter(name="batch", path="global_batch", domain=Choice(values=(("small", 64), ("large", 128))))
+BETA = Parameter(name="beta", path="optimiser.beta2", domain=Choice(values=(("slow", 0.98), ("fast", 0.9))))
+
+
+def test_each_label_of_a_choice_has_an_optimum_of_its_own() -> None:
+    search = replace(SEARCH, space=(*SEARCH.space, BATCH), first=())
+    frame = planted(SEARCH)
+    small = {key: replace(run, sampled={**run.sampled, "batch": "small"}) for key, run in frame.runs.items()}
+    large = {
+        f"large-{key}": replace(
+            run,
+            key=f"large-{key}",
+            sampled={**run.sampled, "batch": "large", "learning_rate": str(2 * float(run.sampled["learning_rate"]))},
+        )
+        for key, run in frame.runs.items()
+    }
+    found = found_by(search, replace(frame, runs=small | large))
+    assert [(rung.choice, len(rung.trials)) for rung in found.rungs] == [("small", TRIALS), ("large", TRIALS)]
+    optima = [rung.optimum for rung in found.rungs]
+    assert isinstance(optima[0], Optimum)
+    assert isinstance(optima[1], Optimum)
+    ratio = optima[1].values["learning_rate"].point / optima[0].values["learning_rate"].point
+    assert ratio == pytest.approx(2.0, rel=1e-3)
+    assert 'Setting(label="large"' in literal(search, found.rungs[1])
+    images = {rung.name: svg(draw_surface(search, rung)) for rung in found.rungs}
+    assert "atlas-13k, large: the optimum" in page(found, images)
+
+
+def test_two_choices_have_no_surface() -> None:
+    found = found_by(replace(SEARCH, space=(*SEARCH.space, BATCH, BETA), first=()), planted(SEARCH))
     assert isinstance(found.rungs[0].optimum, NoOptimum)
-    assert "batch is a choice" in found.rungs[0].optimum.reason
+    assert "batch, beta is a choice" in found.rungs[0].optimum.reason
 
 
 def test_search_without_a_trial_says_how_to_run_it() -> None:
@@ -115,21 +148,59 @@ def test_search_without_a_trial_says_how_to_run_it() -> None:
         found_by(SEARCH, replace(planted(SEARCH), runs={}))
 
 
-def test_optimum_is_carried_to_the_largest_rung_and_the_nearest_trial_says_what_that_cost() -> None:
-    carried = found_by(MANY, planted(MANY)).transfer
+def test_optimum_is_carried_to_the_largest_rung_and_the_nearest_trial_says_what_that_cost(many: Found) -> None:
+    carried = many.transfer
     assert isinstance(carried, Transfer)
     assert carried.rung == MANY.all_rungs[-1].name
     _, rate = carried.predictions
     assert rate.exponent == pytest.approx(-0.25, abs=0.02)
     assert rate.point == pytest.approx(0.006 * (SIZES[carried.rung] / 1e4) ** -0.25, rel=0.05)
     assert rate.interval is not None
-    assert 0.0 <= carried.regret < 0.1
+    assert carried.regret is not None
+    assert abs(carried.regret) < 0.1
+    assert not carried.declared
 
 
-@pytest.mark.parametrize("search", [SEARCH, MANY], ids=["one rung", "four rungs"])
-def test_page_and_document_tell_what_was_found(search: Search) -> None:
-    found = found_by(search, planted(search))
-    images = {rung.rung: svg(draw_surface(search, rung)) for rung in found.rungs}
+LARGEST = MANY.all_rungs[-1]
+CHECKED = replace(
+    MANY,
+    rungs=MANY.rungs[:-1],
+    verify=(Verification(rung=LARGEST, values={"epsilon": 0.05, "learning_rate": 0.003}),),
+)
+
+
+def test_prediction_for_a_rung_that_nobody_searched_is_verified_by_the_one_trial_there(many: Found) -> None:
+    asked = {name: float(value) for name, value in CHECKED.verify[0].values.items()}
+    one = record(0, LARGEST.name, asked)
+    rival = record(1, LARGEST.name, {"epsilon": 0.03, "learning_rate": 0.012})
+
+    def carried(*runs: RunRecord) -> Transfer:
+        there = replace(many.rungs[-1], trials=tuple(trial_record(CHECKED, run) for run in runs))
+        found = carry(CHECKED, (*many.rungs[:-1], there))
+        assert isinstance(found, Transfer)
+        return found
+
+    waiting = carried()
+    assert (waiting.verified, waiting.regret, waiting.declared) == (None, None, False)
+    assert f'"learning_rate": {waiting.values["learning_rate"]!r}' in verification(CHECKED, waiting)
+    alone = carried(one)
+    assert alone.verified is not None
+    assert (alone.verified.key, alone.declared, alone.regret) == (one.key, True, None)
+    beside = carried(one, rival)
+    assert beside.regret is not None
+    assert beside.regret < 0.0
+
+
+def test_prediction_without_a_trial_of_its_own_says_how_to_verify_it(many: Found) -> None:
+    text = page(many, dict.fromkeys((rung.name for rung in many.rungs), b""))
+    assert "verify=(Verification(rung=..., values=" in text
+
+
+@pytest.mark.parametrize("name", ["found", "many"])
+def test_page_and_document_tell_what_was_found(name: str, request: pytest.FixtureRequest) -> None:
+    found: Found = request.getfixturevalue(name)
+    search = found.search
+    images = {rung.name: svg(draw_surface(search, rung)) for rung in found.rungs}
     text = page(found, images)
     assert text.count("<img ") == len(found.rungs)
     assert ("regret of" in text) == (search is MANY)

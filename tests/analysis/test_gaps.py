@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from analysis.bootstrap import draw_clusters, interval
+from analysis.bootstrap import Resampling, draw_clusters, interval
 from analysis.declared import Declared
-from analysis.findings import Findings, Resampling, find
+from analysis.findings import Findings, find
 from analysis.frame import RunRecord
 from analysis.gaps import Curve, Ladder, NoCurve, arrange, class_gap, resource_effect
 from analysis.scales import SCALES, clip

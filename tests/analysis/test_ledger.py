@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from analysis.bootstrap import Resampling
 from analysis.declared import Declared
-from analysis.findings import Resampling, find
+from analysis.findings import find
 from analysis.fit import Status
 from analysis.frame import RunRecord
 from analysis.ledger import compare

@@ -14,9 +14,10 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from analysis.__main__ import app, source
+from analysis.bootstrap import Resampling
 from analysis.declared import Declared
 from analysis.figures.canvas import spread
-from analysis.findings import Findings, Resampling, find
+from analysis.findings import Findings, find
 from analysis.frame import IncompleteStudy, RunRecord
 from analysis.page import page
 from analysis.report import draw, report, svg

@@ -118,7 +118,7 @@ def test_axis_of_a_ladder_takes_rungs_in_the_order_asked_and_refuses_others() ->
 
 
 def test_axis_without_a_place_in_the_report_is_refused() -> None:
-    with pytest.raises(ValueError, match="'colour' is none of rung, objective, rotation, seed"):
+    with pytest.raises(ValueError, match="'colour' is none of rung, objective, bitext, rotation, seed"):
         vary("colour", "seed", {"red": 0})
 
 

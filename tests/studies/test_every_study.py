@@ -8,6 +8,7 @@ import pytest
 
 from studies.catalogue import every_search, every_study, find, find_search, names, search_names
 from studies.schema.cost import parameters_of, state_bytes_per_rank
+from studies.schema.estimand import ResourceEffect, check_compute, compute_of
 from studies.schema.lineage import needs
 from studies.schema.record import Role
 from studies.schema.run import Student, System
@@ -84,7 +85,10 @@ def test_study_divides_its_batches_and_fits_somewhere(study: Study) -> None:
 
 
 @each
-def test_study_holds_out_the_largest_of_its_rungs(study: Study) -> None:
+def test_study_over_size_holds_out_the_largest_of_its_rungs(study: Study) -> None:
+    if not isinstance(study.estimand, ResourceEffect):
+        assert study.hold_out is None
+        return
     sizes = {
         point.labels.rung: parameters_of(point.run).non_embedding
         for point in expand(study)
@@ -96,14 +100,20 @@ def test_study_holds_out_the_largest_of_its_rungs(study: Study) -> None:
 
 @each
 def test_study_gives_every_rung_the_same_recipe_but_for_size_and_rate(study: Study) -> None:
-    """A curve over size says nothing about size if its points differ in budget, batch or precision as well."""
+    """A curve over size says nothing about size if its points differ in budget, batch or precision as well.
+
+    Systems that are compared have the same FLOPs instead of the same steps.
+    """
+    compute = compute_of(study.estimand)
     students = [point.run for point in expand(study) if point.role is Role.STUDENT]
     shared = {
-        (run.schedule, run.global_batch, run.precision, run.teacher, run.dropout)
+        (run.schedule if compute is None else None, run.global_batch, run.precision, run.teacher, run.dropout)
         for run in students
         if isinstance(run, Student)
     }
     assert len(shared) == 1
+    if compute is not None:
+        check_compute(compute, {str(place): run for place, run in enumerate(students) if isinstance(run, Student)})
 
 
 @each

@@ -109,7 +109,7 @@ def test_keys_of_a_study_do_not_depend_on_its_execution() -> None:
     elsewhere = replace(
         study,
         execution=Execution(workers=1, micro_batch=32, zero_stage=3, threads=2, teacher_cache_bytes=0),
-        executions=((study.hold_out, Execution(workers=1, micro_batch=128, zero_stage=0)),),
+        executions=((str(study.hold_out), Execution(workers=1, micro_batch=128, zero_stage=0)),),
     )
     assert [point.key for point in expand(elsewhere)] == [point.key for point in expand(study)]
 

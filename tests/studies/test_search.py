@@ -1,6 +1,7 @@
 """A search is checked when it is written, looks at validation queries alone, and samples numbers that last."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studies.bases import ATLAS_OBJECTIVES
 from studies.catalogue import every_search, find, find_any, find_search
+from studies.ladders import ATLAS
 from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Transport
-from studies.schema.search import Choice, Halving, LogUniform, Parameter, Search, Uniform, recipe, run_of, stable
+from studies.schema.search import (
+    Choice,
+    Halving,
+    LogUniform,
+    Parameter,
+    Search,
+    Uniform,
+    Verification,
+    recipe,
+    run_of,
+    stable,
+)
 from studies.search_epsilon_lr import SEARCH
 
 EPSILON, RATE = SEARCH.space
@@ -27,7 +41,8 @@ def test_search_on_test_queries_is_refused() -> None:
 @pytest.mark.parametrize("search", every_search(), ids=lambda search: search.name)
 def test_every_search_asks_validation_queries_and_has_a_milestone_before_its_end(search: Search) -> None:
     assert search.evaluation.split is Split.VALIDATION
-    assert search.milestones[-1] < search.base.schedule.steps
+    assert all(step < search.base.schedule.steps for step in search.milestones)
+    assert bool(search.milestones) == (search.halving is not None)
     assert json.dumps(recipe(search), allow_nan=False)
 
 
@@ -103,6 +118,26 @@ def test_milestones_are_powers_of_the_factor_below_the_end() -> None:
 def test_more_trials_are_the_same_recipe_and_another_measure_is_not() -> None:
     assert recipe(replace(SEARCH, trials=99)) == recipe(SEARCH)
     assert recipe(replace(SEARCH, seed=1)) != recipe(SEARCH)
+
+
+def test_verifying_trial_is_added_where_nothing_is_searched_and_is_no_part_of_the_recipe() -> None:
+    (searched,), larger = SEARCH.all_rungs, ATLAS.rungs[3][0]
+    point = {"epsilon": 0.05, "learning_rate": 0.003}
+    checked = replace(SEARCH, verify=(Verification(rung=larger, values=point),))
+    assert checked.all_rungs == (searched, larger)
+    assert [checked.trials_on(rung) for rung in checked.all_rungs] == [SEARCH.trials, 1]
+    assert checked.points_by_hand(larger) == (point,)
+    assert recipe(checked) == recipe(SEARCH)
+    with pytest.raises(ValueError, match="a value for each of"):
+        replace(SEARCH, verify=(Verification(rung=larger, values={"epsilon": 0.05}),))
+
+
+def test_rivals_of_objectives_compared_get_the_same_trials() -> None:
+    search = find_search("search_objectives")
+    asked = Counter(str(values["objective"]) for values in search.first)
+    assert set(asked.values()) == {search.trials // len(ATLAS_OBJECTIVES)}
+    assert set(asked) == set(ATLAS_OBJECTIVES)
+    assert len(search.first) == search.trials
 
 
 def test_catalogue_says_which_is_a_search_and_which_a_study() -> None:

@@ -1,0 +1,167 @@
+"""What a study concludes from: the closed union of estimands, and the compute that compared systems share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from ir_measures.measures import Measure
+
+from studies.schema.checks import above_zero
+from studies.schema.cost import training_flops
+from studies.schema.objective_cost import objective_flops
+from studies.schema.run import Student
+
+
+class Scale(StrEnum):
+    """On which scale scores are compared."""
+
+    LOGIT_OF_TEACHER_SHARE = "logit_of_teacher_share"
+    RAW = "raw"
+
+
+class Law(StrEnum):
+    """The forms that a curve over size may take; formulas are in ``analysis.laws``."""
+
+    CONSTANT = "constant"
+    LOG_LINEAR = "log_linear"
+    POWER = "power"
+    SATURATING = "saturating"
+    LOG_QUADRATIC = "log_quadratic"
+
+
+class Exposure(StrEnum):
+    """Which languages a contrast is read on: those at full exposure, or those below it."""
+
+    FULL = "full"
+    REDUCED = "reduced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """How the FLOPs of training are counted: the encoder's, and the objective's own with its solver.
+
+    Tokens are means per line; ``iterations`` is the mean of ``transport.iterations`` in a journal. Students of one
+    rung may differ by ``tolerance``, as a share.
+    """
+
+    student_tokens: float
+    teacher_tokens: float
+    iterations: float
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        above_zero(self, "student_tokens", "teacher_tokens", "iterations", "tolerance")
+
+    def flops(self, run: Student, *, iterations: float | None = None) -> float:
+        """FLOPs of a whole training; ``iterations`` stands for the declared ones where they were observed."""
+        of_objective = objective_flops(
+            run.objective,
+            student_tokens=self.student_tokens,
+            teacher_tokens=self.teacher_tokens,
+            token_size=run.teacher.token_size,
+            iterations=self.iterations if iterations is None else iterations,
+        )
+        lines = run.global_batch * run.schedule.steps
+        return training_flops(run, tokens_per_example=self.student_tokens) + lines * of_objective
+
+    def steps(self, run: Student, *, as_much_as: Student) -> int:
+        """Steps after which ``run`` has had the FLOPs of another student, to the nearest; its own are left aside."""
+        return round(self.flops(as_much_as) / (self.flops(run) / run.schedule.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceEffect:
+    """The within-language difference between high and low exposure, averaged over languages."""
+
+    measure: Measure
+    scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemComparison:
+    """One system against every other: the difference in raw score, a language's against the same language's.
+
+    ``reference`` is the label of an objective. The primary contrasts, corrected for their number, are those at
+    ``rung`` over languages at ``exposure``. With ``compute``, students of a rung have the same FLOPs.
+    """
+
+    measure: Measure
+    reference: str
+    rung: str
+    exposure: Exposure = Exposure.REDUCED
+    compute: Compute | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCurve:
+    """Scores over the number of bitext lines, and one objective against the others at every amount.
+
+    ``amount`` is the label of the amount at which the primary contrasts are read; otherwise as SystemComparison.
+    """
+
+    measure: Measure
+    reference: str
+    amount: str
+    exposure: Exposure = Exposure.REDUCED
+    compute: Compute | None = None
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve
+
+
+def check_estimand(
+    estimand: Estimand, labels: Mapping[str, Sequence[str]], *, law: Law | None, hold_out: str | None
+) -> None:
+    """Raise ValueError unless the axes, with their ``labels``, and the rest of a declaration serve its estimand."""
+    match estimand:
+        case ResourceEffect():
+            if law is None or hold_out is None:
+                raise ValueError("a resource effect is a curve over size; declare its law and the rung it holds out")
+            if hold_out not in labels.get("rung", ()):
+                raise ValueError(f"held-out rung {hold_out!r} is none of the study's rungs {labels.get('rung', [])}")
+        case SystemComparison():
+            _check_no_curve(estimand, law, hold_out)
+            _check_label("reference", estimand.reference, "objective", labels, at_least=2)
+            _check_label("rung", estimand.rung, "rung", labels, at_least=1)
+        case DataCurve():
+            _check_no_curve(estimand, law, hold_out)
+            _check_label("reference", estimand.reference, "objective", labels, at_least=2)
+            _check_label("amount", estimand.amount, "bitext", labels, at_least=2)
+        case unknown:
+            assert_never(unknown)
+
+
+def compute_of(estimand: Estimand) -> Compute | None:
+    """How the FLOPs of a study's students are counted; None where they are not compared."""
+    return None if isinstance(estimand, ResourceEffect) else estimand.compute
+
+
+def check_compute(compute: Compute, students: Mapping[str, Student]) -> None:
+    """Raise ValueError if students of one rung, by what they are called, differ in FLOPs by more than is tolerated."""
+    by_rung: dict[str, dict[str, float]] = {}
+    for name, run in students.items():
+        by_rung.setdefault(run.rung.name, {})[name] = compute.flops(run)
+    for rung, flops in by_rung.items():
+        least, most = min(flops, key=flops.__getitem__), max(flops, key=flops.__getitem__)
+        if flops[most] > flops[least] * (1 + compute.tolerance):
+            raise ValueError(
+                f"{rung}: {most} is trained with {flops[most]:.3g} FLOPs, {least} with {flops[least]:.3g}, which is "
+                f"more than {compute.tolerance:.0%} apart; tie each objective's schedule to Compute.steps"
+            )
+
+
+def _check_no_curve(estimand: Estimand, law: Law | None, hold_out: str | None) -> None:
+    if law is not None or hold_out is not None:
+        raise ValueError(
+            f"a {type(estimand).__name__} fits no curve over size, and law {law} with held-out rung {hold_out!r} would "
+            "do nothing; leave both out"
+        )
+
+
+def _check_label(field: str, label: str, axis: str, labels: Mapping[str, Sequence[str]], *, at_least: int) -> None:
+    known = labels.get(axis, ())
+    if label not in known:
+        raise ValueError(f"the estimand's {field} is {label!r}, the {axis} axis has {', '.join(known) or 'no setting'}")
+    if len(known) < at_least:
+        raise ValueError(f"the {axis} axis has {label} alone, so there is nothing to compare; give it {at_least}")

@@ -1,0 +1,132 @@
+"""What a study may conclude from: labels that exist, no law where there is no curve, and FLOPs that agree."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ir_measures import AP, nDCG
+
+from studies.bases import ATLAS_COMPUTE, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, OPTICAL_ATLAS
+from studies.bitext_amount import STUDY as AMOUNTS
+from studies.ladders import ATLAS
+from studies.objectives_compared import STUDY as COMPARED
+from studies.schema.axes import Tie, cross, rotations, vary
+from studies.schema.cost import training_flops
+from studies.schema.estimand import DataCurve, ResourceEffect, SystemComparison, check_compute
+from studies.schema.objective import Contrastive
+from studies.schema.record import Role
+from studies.schema.run import Schedule, Student
+from studies.schema.study import Law, Study, expand, recipe
+
+OBJECTIVES = {label: ATLAS_OBJECTIVES[label] for label in ("ot", "greedy")}
+SHORT = Schedule(steps=100, warmup_steps=10)
+
+
+def study(**changes: Any) -> Study:
+    declared: dict[str, Any] = {
+        "name": "compared",
+        "version": "1",
+        "question": "Which is best?",
+        "base": OPTICAL_ATLAS,
+        "axes": cross(
+            ATLAS.axis("atlas-3k", "atlas-13k"),
+            vary("objective", "objective", OBJECTIVES),
+            rotations(2, ATLAS_LANGUAGES, low=0.1),
+        ),
+        "measures": (nDCG @ 10, AP),
+        "estimand": SystemComparison(measure=AP, reference="ot", rung="atlas-13k"),
+    }
+    return Study(**(declared | changes))
+
+
+def students(declared: Study) -> dict[str, Student]:
+    return {point.key: point.run for point in expand(declared) if isinstance(point.run, Student)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"law": Law.POWER}, "fits no curve over size, and law power .* leave both out"),
+        ({"hold_out": "atlas-13k"}, "leave both out"),
+        ({"estimand": ResourceEffect(measure=AP)}, "declare its law and the rung it holds out"),
+        ({"estimand": SystemComparison(measure=AP, reference="mse", rung="atlas-13k")}, "'mse', .* has ot, greedy"),
+        ({"estimand": SystemComparison(measure=AP, reference="ot", rung="atlas-1M")}, "'atlas-1M', .* has atlas-3k"),
+        ({"estimand": DataCurve(measure=AP, reference="ot", amount="500")}, "bitext axis has no setting"),
+        (
+            {"axes": cross(ATLAS.axis("atlas-13k"), vary("objective", "objective", {"ot": OBJECTIVES["ot"]}))},
+            "has ot alone, so there is nothing to compare",
+        ),
+        ({"ties": (Tie(where=(("objective", "mse"),), assign=(("schedule", SHORT),)),)}, "a tie stands at objective"),
+        ({"ties": (Tie(where=(), assign=(("shedule", SHORT),)),)}, "no field 'shedule'.*did you mean schedule"),
+    ],
+)
+def test_study_that_cannot_conclude_is_refused_when_it_is_written(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        study(**changes)
+
+
+def test_tie_assigns_where_all_of_its_labels_meet_and_nowhere_else() -> None:
+    tie = Tie(where=(("rung", "atlas-3k"), ("objective", "greedy")), assign=(("schedule", SHORT),))
+    tied = study(ties=(tie,))
+    short = {
+        (point.labels.rung, point.labels.objective)
+        for point in expand(tied)
+        if isinstance(point.run, Student) and point.role is Role.STUDENT and point.run.schedule == SHORT
+    }
+    assert short == {("atlas-3k", "greedy")}
+    assert "ties" not in recipe(study())
+    assert recipe(tied) != recipe(study())
+
+
+def test_flops_are_the_encoders_and_the_objectives_and_grow_with_steps() -> None:
+    run = OPTICAL_ATLAS
+    flops = ATLAS_COMPUTE.flops(run)
+    assert flops > training_flops(run, tokens_per_example=ATLAS_COMPUTE.student_tokens)
+    half = replace(run, schedule=Schedule(steps=run.schedule.steps // 2, warmup_steps=0))
+    assert ATLAS_COMPUTE.flops(half) == pytest.approx(flops / 2)
+    assert ATLAS_COMPUTE.flops(run, iterations=100.0) > flops
+
+
+@pytest.mark.parametrize("label", ATLAS_OBJECTIVES)
+def test_matched_steps_have_the_flops_of_the_other_to_half_a_step(label: str) -> None:
+    run = replace(OPTICAL_ATLAS, objective=ATLAS_OBJECTIVES[label])
+    steps = ATLAS_COMPUTE.steps(run, as_much_as=OPTICAL_ATLAS)
+    matched = replace(run, schedule=Schedule(steps=steps, warmup_steps=0))
+    assert ATLAS_COMPUTE.flops(matched) == pytest.approx(ATLAS_COMPUTE.flops(OPTICAL_ATLAS), rel=0.5 / steps + 1e-9)
+    check_compute(ATLAS_COMPUTE, {"ot": OPTICAL_ATLAS, label: matched})
+
+
+def test_unmatched_flops_are_refused_when_a_study_is_written() -> None:
+    with pytest.raises(ValueError, match=r"atlas-13k: .* is trained with .*more than 1% apart"):
+        replace(COMPARED, ties=())
+
+
+def test_compared_objectives_see_the_same_bitext_and_differ_only_as_declared() -> None:
+    trained = [point for point in expand(COMPARED) if point.role is Role.STUDENT]
+    by_cell: dict[tuple[str, str, str], list[Student]] = {}
+    for point in trained:
+        assert isinstance(point.run, Student)
+        cell = (point.labels.rung, point.labels.rotation, point.labels.seed)
+        by_cell.setdefault(cell, []).append(point.run)
+    for runs in by_cell.values():
+        assert len(runs) == len(ATLAS_OBJECTIVES)
+        assert len({(run.bitext, run.global_batch, run.teacher, run.precision, run.seed) for run in runs}) == 1
+
+
+def test_candidate_groups_cost_steps_and_the_reference_keeps_its_own() -> None:
+    steps = {
+        point.labels.objective: point.run.schedule.steps
+        for point in expand(COMPARED)
+        if isinstance(point.run, Student) and point.role is Role.STUDENT and point.labels.rung == "atlas-28k"
+    }
+    assert steps["ot"] == 600
+    assert all(steps[label] < 600 for label, each in ATLAS_OBJECTIVES.items() if isinstance(each, Contrastive))
+
+
+def test_amounts_are_labels_of_runs_and_other_studies_have_no_such_label() -> None:
+    amounts = {point.labels.bitext for point in expand(AMOUNTS) if point.role in (Role.STUDENT, Role.DICTIONARY)}
+    assert amounts == {"250", "500", "1000", "2000", "4000"}
+    for point in expand(AMOUNTS):
+        if isinstance(point.run, Student) and point.role is Role.STUDENT:
+            assert point.run.bitext.lines == int(point.labels.bitext)
+    assert all("bitext" not in point.labels.as_dict() for point in expand(COMPARED))
