@@ -78,7 +78,11 @@ ATLAS_TRANSLATOR = Translator(
     dropout=0.0,
     seed=0,
 )
-"""One model from all languages into English, for the rival that translates the query."""
+"""One model from all languages into English, for the rival that translates the query.
+
+Rates of 4e-3 and 8e-3 were compared by the loss on held-out lines, over 300 steps; steps are what about a minute of one
+core allows. Where that is too few for a bitext, the run is flagged as still improving, and so is what it translates.
+"""
 
 _SCORE_KL = ScoreKL(group_size=16, temperature=ATLAS_TEACHER.objective.temperature)
 
