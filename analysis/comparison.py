@@ -23,8 +23,8 @@ MIN_ENTITIES = 20
 """A language is left out of a part of the queries in which it has fewer target entities: a resample of so few may hold
 none, and its interval would say little."""
 
-TRANSLATED = "translated"
-"""The role of translate-the-query, over which the relative gain is reported."""
+TRANSLATED = str(Role.TRANSLATED)
+"""Translate-the-query, over which the relative gain is reported."""
 
 GAIN_MEASURE = "AP"
 

@@ -267,7 +267,7 @@ def _translator(recipe: Translator, student: Point) -> Point:
     """The translator with the lines and the seed of a student."""
     run = _student(student)
     trained = replace(recipe, bitext=run.bitext, seed=run.seed)
-    labels = Labels(rung=str(Role.TRANSLATOR), rotation=student.labels.rotation, seed=student.labels.seed)
+    labels = replace(student.labels, rung=str(Role.TRANSLATOR), objective="-")
     return _point(trained, Role.TRANSLATOR, labels)
 
 

@@ -12,9 +12,10 @@ from harness.evaluation_key import key_of
 from harness.journal import Journal
 from harness.search import KEY, NUMBER, SCORE, STEP, Judge, Sampler, at_once
 from harness.trials import closed, entries, impossible, owed
+from studies.ladders import ATLAS
 from studies.schema.execution import Execution
 from studies.schema.record import State, validation_name
-from studies.schema.search import Choice, Parameter, Search
+from studies.schema.search import Choice, Parameter, Search, Verification
 from studies.schema.state import write_state
 from studies.schema.storage import Storage
 from studies.schema.trials import LedgerWriter, Trial, Verdict, point_of, read_ledger
@@ -66,6 +67,31 @@ def test_first_points_come_first_and_every_point_is_in_the_ledger_before_tune_ha
     assert dict(trials[0].values) == SEARCH.first[0]
     assert all(place.description(trial.key or "").exists() for trial in trials)
     assert len({trial.key for trial in trials}) == 3
+
+
+def test_grid_is_asked_for_as_it_is_written_and_a_larger_size_only_at_what_is_verified(
+    place: Storage, writer: LedgerWriter
+) -> None:
+    points = [{"epsilon": epsilon, "learning_rate": 0.006} for epsilon in (0.03, 0.3, 0.05)]
+    larger = ATLAS.rungs[3][0]
+    grid = replace(
+        SEARCH,
+        halving=None,
+        trials=2,
+        first=tuple(points[:2]),
+        verify=(Verification(rung=larger, values=points[2]),),
+    )
+    for rung in grid.all_rungs:
+        sampler = Sampler(grid, place, writer, rung, [])
+        for number in range(grid.trials_on(rung)):
+            sampler.suggest(f"{rung.name}-{number}")
+    trials = writer.ledger.trials
+    assert [dict(trial.values) for trial in trials] == points
+    assert [trial.rung for trial in trials] == [SEARCH.base.rung.name] * 2 + [larger.name]
+    assert owed(grid, place) == 3
+    judge = Judge(grid, writer, [])
+    judge.on_trial_result(None, None, {KEY: trials[1].key, STEP: 400, SCORE: 0.0})
+    assert writer.ledger.verdicts == ()
 
 
 def test_search_that_goes_on_takes_up_what_was_cut_short_and_draws_no_point_again(
