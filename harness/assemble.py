@@ -10,11 +10,13 @@ from typing import Any, assert_never
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerFast
 
 from harness.criteria import criterion
 from harness.data.atlas import AtlasData, open_atlas
 from harness.data.bitext import Line
 from harness.data.names import ENGLISH
+from harness.data.own_tokenizer import own_tokenizer
 from harness.data.tokenizer import encode as tokenize
 from harness.document_frequency import inverse_document_frequency
 from harness.encoders import TokenEncoder, build
@@ -39,6 +41,7 @@ from studies.schema.run import (
     HELD_OUT_QUERIES,
     Atlas,
     Bitext,
+    Rung,
     Student,
     Teacher,
     Trained,
@@ -74,9 +77,14 @@ def trained(storage: Storage, key: str) -> TokenEncoder:
     return TokenEncoder.load(folder)
 
 
-def sequences(atlas: AtlasData, texts: Sequence[str]) -> Sequences:
-    """Texts as token ids."""
-    tokenizer = atlas.tokenizer()
+def tokenizer_of(atlas: AtlasData, rung: Rung) -> PreTrainedTokenizerFast:
+    """What a rung reads with: a pretrained one with its own tokenizer, others with the collection's."""
+    return atlas.tokenizer() if rung.weights is None else own_tokenizer(rung)
+
+
+def sequences(atlas: AtlasData, texts: Sequence[str], rung: Rung | None = None) -> Sequences:
+    """Texts as the token ids that a rung reads; as those of the collection's tokenizer where none is named."""
+    tokenizer = atlas.tokenizer() if rung is None else tokenizer_of(atlas, rung)
     padding = tokenizer.pad_token_id
     assert isinstance(padding, int)
     return Sequences.of(tokenize(tokenizer, texts), padding)
@@ -108,7 +116,7 @@ def materials(storage: Storage, run: Trained, execution: Execution, device: torc
         case Teacher():
             return _ranking(collection(storage, run.collection), run)
         case Student():
-            lines = _lines(storage, run.teacher, run.bitext, execution.teacher_cache_bytes, device)
+            lines = _lines(storage, run.teacher, run.bitext, _reader(run), execution.teacher_cache_bytes, device)
             return Materials(
                 train=_bitext_examples(lines.train, run.objective, lines.weights),
                 held_out=_bitext_examples(lines.held_out, run.objective, lines.weights),
@@ -127,7 +135,7 @@ def passage_vectors(storage: Storage, teacher: Teacher, device: torch.device) ->
     directory = storage.embeddings(key, f"passages-{atlas.declaration.revision}")
     found = stored(directory)
     if found is None:
-        texts = sequences(atlas, [passage.text for passage in atlas.passages])
+        texts = sequences(atlas, [passage.text for passage in atlas.passages], teacher.rung)
         found = encode(trained(storage, key), texts, device)
         store(directory, found)
     return found
@@ -135,14 +143,14 @@ def passage_vectors(storage: Storage, teacher: Teacher, device: torch.device) ->
 
 def _ranking(atlas: AtlasData, run: Teacher) -> Materials:
     place = {passage.id: index for index, passage in enumerate(atlas.passages)}
-    passages = sequences(atlas, [passage.text for passage in atlas.passages])
+    passages = sequences(atlas, [passage.text for passage in atlas.passages], run.rung)
 
     def examples(
         texts: Sequence[str], answers: Sequence[Sequence[str]], shown: Sequence[Sequence[str]]
     ) -> RankingExamples:
         """Pairs of each query and the passages shown beside it; no answer to the query serves as a negative."""
         return RankingExamples(
-            queries=sequences(atlas, texts),
+            queries=sequences(atlas, texts, run.rung),
             passages=passages,
             pairs=np.array([(i, place[passage]) for i, found in enumerate(shown) for passage in sorted(found)]),
             relevant=[frozenset(place[passage] for passage in found) for found in answers],
@@ -181,30 +189,37 @@ class _Lines:
     facts: Mapping[str, Any]
 
 
+def _reader(run: Student) -> Rung:
+    """A rung that reads as the student's does: every rung without a tokenizer of its own reads alike."""
+    return run.rung if run.rung.weights is not None else run.teacher.rung
+
+
 @lru_cache(maxsize=2)
-def _lines(storage: Storage, teacher: Teacher, bitext: Bitext, cache_bytes: int, device: torch.device) -> _Lines:
+def _lines(
+    storage: Storage, teacher: Teacher, bitext: Bitext, reader: Rung, cache_bytes: int, device: torch.device
+) -> _Lines:
     """Kept for the next run of a worker group, which often has the same bitext."""
     atlas = collection(storage, teacher.collection)
     lines = atlas.bitext(bitext)
     watched = _validation_lines(atlas)
     english = sorted({text for _, text in [*((line.text, line.english) for line in lines), *watched]})
     place = {text: index for index, text in enumerate(english)}
-    english_ids = sequences(atlas, english)
+    english_ids = sequences(atlas, english, teacher.rung)
     vectors = _teacher_vectors(storage, teacher, english_ids, english, cache_bytes, device)
 
     def sides(pairs: Sequence[tuple[str, str]]) -> _Sides:
         return _Sides(
-            source=sequences(atlas, [text for text, _ in pairs]),
+            source=sequences(atlas, [text for text, _ in pairs], reader),
             english_of=np.array([place[text] for _, text in pairs]),
             teacher=vectors,
         )
 
     train = sides([(line.text, line.english) for line in lines])
-    size = teacher.collection.vocabulary_size
+    source_size, english_size = (rung.architecture.vocabulary_size for rung in (reader, teacher.rung))
     times = np.bincount(train.english_of, minlength=len(english))
     weights = TokenWeights(
-        source_V=inverse_document_frequency(train.source, size),
-        english_V=inverse_document_frequency(english_ids, size, times),
+        source_V=inverse_document_frequency(train.source, source_size),
+        english_V=inverse_document_frequency(english_ids, english_size, times),
         english=english_ids,
     )
     facts = {"lines": _counts(lines), "tokens_per_line": round(float(train.source.lengths.mean()), 2)}

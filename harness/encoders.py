@@ -3,30 +3,20 @@
 Legend: B texts, N tokens, H width of a token vector.
 """
 
+import re
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
+from harness.families import configuration, dropouts, reader, shape, without_pooler
 from studies.schema.cost import parameters
-from studies.schema.run import Architecture, ModelType, Rung
+from studies.schema.run import Rung
 
-DECLARED = (
-    "model_type",
-    "num_hidden_layers",
-    "hidden_size",
-    "num_attention_heads",
-    "intermediate_size",
-    "vocab_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
-"""Fields in which pretrained weights must agree with the rung; a difference would be another model or another count."""
-
-BEGIN, PADDING, END = 0, 1, 2
-"""Ids of the special tokens in XLM-R and in the embedded collection's tokenizer."""
+IN_LAYER = re.compile(r"\.(layer|layers|block)\.\d+\.(?!.*relative_attention_bias)")
+"""Names of the weights of the encoder's layers; what stands for a position is an embedding, wherever it lies."""
 
 
 class TokenEncoder(nn.Module):
@@ -38,10 +28,25 @@ class TokenEncoder(nn.Module):
         self.projection = nn.Linear(backbone.config.hidden_size, token_size, bias=False)
 
     def forward(self, ids_BN: Tensor, mask_BN: Tensor) -> Tensor:
-        """Token vectors, shape (B, N, H); positions outside ``mask_BN`` hold arbitrary unit vectors."""
+        """Token vectors, shape (B, N, H); positions outside ``mask_BN`` hold arbitrary unit vectors.
+
+        What stands there does not matter: XLM-R counts positions over ids that are not its own padding.
+        """
+        ids_BN = ids_BN.masked_fill(~mask_BN.bool(), self.backbone.config.pad_token_id)
         hidden_BNH = self.backbone(input_ids=ids_BN, attention_mask=mask_BN.long()).last_hidden_state
         vectors_BNH: Tensor = self.projection(hidden_BNH).float()
         return nn.functional.normalize(vectors_BNH, dim=-1)
+
+    def freeze_embeddings(self) -> None:
+        """Keep the vectors of the token lexicon as they are; positions, layers and projection go on learning."""
+        self.backbone.get_input_embeddings().requires_grad_(False)
+
+    def checkpoint_gradients(self) -> None:
+        """Keep only what enters each layer and compute the rest again when gradients are taken.
+
+        Not reentrant: a layer then has gradients also where nothing before it is trained, as with frozen embeddings.
+        """
+        self.backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     def save(self, directory: Path) -> None:
         """Write configuration and weights: the backbone as Hugging Face stores it, the projection beside it."""
@@ -59,27 +64,6 @@ class TokenEncoder(nn.Module):
         return encoder.eval()
 
 
-def configuration(architecture: Architecture, *, dropout: float) -> PretrainedConfig:
-    """The Hugging Face configuration of an architecture."""
-    shape = {
-        "num_hidden_layers": architecture.num_layers,
-        "hidden_size": architecture.hidden_size,
-        "num_attention_heads": architecture.num_heads,
-        "intermediate_size": architecture.intermediate_size,
-        "vocab_size": architecture.vocabulary_size,
-        "max_position_embeddings": architecture.max_positions,
-        "type_vocab_size": 1,
-        "bos_token_id": BEGIN,
-        "pad_token_id": PADDING,
-        "eos_token_id": END,
-        "hidden_dropout_prob": dropout,
-        "attention_probs_dropout_prob": dropout,
-    }
-    if architecture.model_type is ModelType.ELECTRA:
-        shape["embedding_size"] = architecture.embedding_size
-    return AutoConfig.for_model(architecture.model_type.value, **shape)
-
-
 def build(rung: Rung, token_size: int, *, dropout: float, seed: int) -> TokenEncoder:
     """A new encoder: pretrained weights where the rung names them, else random ones drawn from ``seed`` alone.
 
@@ -90,9 +74,11 @@ def build(rung: Rung, token_size: int, *, dropout: float, seed: int) -> TokenEnc
         torch.default_generator.manual_seed(seed)
         if rung.weights is None:
             config = configuration(rung.architecture, dropout=dropout)
-            backbone = AutoModel.from_config(config, **_without_pooler(config))
+            backbone = reader(config).from_config(config, **without_pooler(config))
         else:
             backbone = _pretrained(rung, rung.weights, dropout)
+            # Reading draws as much as the library likes; the projection is the seed's alone.
+            torch.default_generator.manual_seed(seed)
         encoder = TokenEncoder(backbone, token_size)
     counted = parameters(rung.architecture, token_size)
     if parameter_counts(encoder) != (counted.non_embedding, counted.total):
@@ -104,29 +90,32 @@ def build(rung: Rung, token_size: int, *, dropout: float, seed: int) -> TokenEnc
 
 
 def _pretrained(rung: Rung, weights: str, dropout: float) -> PreTrainedModel:
-    found = AutoConfig.from_pretrained(weights)
-    declared = configuration(rung.architecture, dropout=dropout)
-    for name in (*DECLARED, *(("embedding_size",) if rung.architecture.model_type is ModelType.ELECTRA else ())):
-        if getattr(found, name) != getattr(declared, name):
+    found = AutoConfig.from_pretrained(weights, trust_remote_code=False)
+    declared = {"model_type": rung.architecture.model_type.value} | shape(rung.architecture)
+    for name, value in declared.items():
+        if getattr(found, name, None) != value:
             raise ValueError(
-                f"rung {rung.name} declares {name} {getattr(declared, name)}, but {weights} has "
-                f"{getattr(found, name)}; correct the ladder or name other weights"
+                f"rung {rung.name} declares {name} {value}, but {weights} has {getattr(found, name, None)}; "
+                "correct the ladder or name other weights"
             )
-    found.hidden_dropout_prob = found.attention_probs_dropout_prob = dropout
+    if found.pad_token_id is None:
+        raise ValueError(f"the configuration of {weights} names no pad_token_id; add the tokenizer's to config.json")
+    for name, value in dropouts(rung.architecture.model_type, dropout).items():
+        setattr(found, name, value)
     return _read(weights, found)
 
 
 def _read(weights: str | Path, config: PretrainedConfig | None = None) -> PreTrainedModel:
     """A backbone from safetensors, in float32. Raises ValueError where the files lack a weight: none is made up."""
-    config = config or AutoConfig.from_pretrained(weights)
+    config = config or AutoConfig.from_pretrained(weights, trust_remote_code=False)
     model: PreTrainedModel
-    model, report = AutoModel.from_pretrained(
+    model, report = reader(config).from_pretrained(
         weights,
         config=config,
         dtype=torch.float32,
         use_safetensors=True,
         output_loading_info=True,
-        **_without_pooler(config),
+        **without_pooler(config),
     )
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:4])
@@ -137,13 +126,8 @@ def _read(weights: str | Path, config: PretrainedConfig | None = None) -> PreTra
     return model
 
 
-def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
-    """Leave out the head over the first token where there is one: no loss here would ever give it a gradient."""
-    return {} if config.model_type == ModelType.ELECTRA else {"add_pooling_layer": False}
-
-
 def parameter_counts(encoder: TokenEncoder) -> tuple[int, int]:
-    """Weights of the encoder's layers alone, and of everything."""
-    total = sum(weight.numel() for weight in encoder.parameters())
-    layers = sum(weight.numel() for name, weight in encoder.named_parameters() if ".encoder.layer" in name)
-    return layers, total
+    """Weights of the encoder's layers alone, and of everything, however they are cut up."""
+    # DeepSpeed leaves one number in place of a weight that is cut into shares, and says its size beside it.
+    sizes = {name: int(getattr(weight, "ds_numel", weight.numel())) for name, weight in encoder.named_parameters()}
+    return sum(size for name, size in sizes.items() if IN_LAYER.search(name)), sum(sizes.values())

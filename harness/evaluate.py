@@ -33,7 +33,7 @@ from harness.vectors import encode
 from studies.schema.evaluation import Evaluation
 from studies.schema.key import run_key
 from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
-from studies.schema.run import LookUp, Retriever, Student, System, Teacher, TranslateQuery, teacher_of
+from studies.schema.run import LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
 from studies.schema.state import write_state
 from studies.schema.storage import Storage, publish, read_manifest
 
@@ -123,15 +123,21 @@ def retrieve(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation:
     atlas = collection(storage, teacher_of(run).collection)
     passages = passage_vectors(storage, teacher_of(run), torch.device("cpu"))
     english = translator(storage, run, atlas)
+    rung = (run if isinstance(run, Student) else teacher_of(run)).rung
     found = {}
     for language in languages(run):
         asked = english([atlas.text(query, language) for query in atlas.queries[evaluation.split]], language)
-        found[language] = _search(atlas, reader, passages, asked, evaluation)
+        found[language] = _search(atlas, reader, rung, passages, asked, evaluation)
     return found
 
 
 def _search(
-    atlas: AtlasData, reader: TokenEncoder, passages: Ragged, asked: Sequence[str], evaluation: Evaluation
+    atlas: AtlasData,
+    reader: TokenEncoder,
+    rung: Rung,
+    passages: Ragged,
+    asked: Sequence[str],
+    evaluation: Evaluation,
 ) -> Result:
     """What the reader finds for what is asked for each query; for an empty text it finds nothing."""
     queries = [
@@ -139,7 +145,7 @@ def _search(
     ]
     ranking: list[ScoredDoc] = []
     if queries:
-        vectors = encode(reader, sequences(atlas, [text for _, text in queries]), torch.device("cpu"))
+        vectors = encode(reader, sequences(atlas, [text for _, text in queries], rung), torch.device("cpu"))
         found, places = search(vectors, passages, k=evaluation.depth)
         ranking = [
             ScoredDoc(query.id, atlas.passages[place].id, score)

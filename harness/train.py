@@ -7,7 +7,7 @@ run. Everything a run leaves behind lies in storage; a group that dies is starte
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -138,12 +138,13 @@ def train(storage: Storage, task: Task) -> None:
         write_state(storage, task.key, State.RUNNING)
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     data = _materials(storage, task, device)
-    model = model_of(task.run)
     if task.run.schedule.steps == 0:
-        _finish_untrained(storage, task, model)
+        _finish_untrained(storage, task)
         return
+    with sharding.building(task.run, task.execution, world_size=world_size):
+        model = model_of(task.run)
     torch.manual_seed(task.run.seed * world_size + rank)
-    engine = sharding.initialize(model, task.run, task.execution, world_size=world_size)
+    engine = sharding.prepare(model, task.run, task.execution, world_size=world_size)
     try:
         start = checkpoint.restore(engine, storage.checkpoints(task.key))
         began = time.monotonic()
@@ -151,8 +152,9 @@ def train(storage: Storage, task: Task) -> None:
             _loop(engine, storage, task, data, journal, start, device)
         last = checkpoint.save(engine, storage.checkpoints(task.key), task.run.schedule.steps)
         if rank == 0:
+            facts = {"held_weights": sharding.held_weights(engine.module), **data.facts}
             weights = checkpoint.full_precision_state(engine, last)
-            _finish(storage, task, weights, data, seconds=time.monotonic() - began)
+            _finish(storage, task, weights, facts, seconds=time.monotonic() - began)
     finally:
         engine.destroy()
 
@@ -299,19 +301,21 @@ class Window:
         return {name: value / scale[name] for name, value in zip(names, values.tolist(), strict=True)}
 
 
-def _finish(storage: Storage, task: Task, weights: dict[str, torch.Tensor], data: Materials, *, seconds: float) -> None:
+def _finish(
+    storage: Storage, task: Task, weights: dict[str, torch.Tensor], facts: Mapping[str, Any], *, seconds: float
+) -> None:
     model = model_of(task.run)
     model.load_state_dict(weights)
     _publish(storage, task, model)
     flags = verdict(storage, task)
     state = State.FLAGGED if flags else State.FINISHED
-    write_state(storage, task.key, state, flags=flags, facts={"seconds": round(seconds, 1), **data.facts})
+    write_state(storage, task.key, state, flags=flags, facts={"seconds": round(seconds, 1), **facts})
     checkpoint.retain(storage.checkpoints(task.key), 0)
 
 
-def _finish_untrained(storage: Storage, task: Task, model: TokenEncoder | TranslationModel) -> None:
+def _finish_untrained(storage: Storage, task: Task) -> None:
     if dist.get_rank() == 0:
-        _publish(storage, task, model)
+        _publish(storage, task, model_of(task.run))
         write_state(storage, task.key, State.FINISHED)
 
 

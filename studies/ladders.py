@@ -1,7 +1,10 @@
 """Families of models by size. The learning rate of a rung is tied to its width and declared here.
 
-XLM-R shapes: base and large from arXiv 1911.02116, XL and XXL from arXiv 2105.00572; vocabulary sizes as in the
-published Hugging Face configurations.
+Shapes: XLM-R base and large from arXiv 1911.02116, XL and XXL from arXiv 2105.00572; mBERT from its repository's
+``multilingual.md``; mmBERT from its README (arXiv 2509.06888); mT5 from t5x's gin files (arXiv 2010.11934); umT5, which
+has no large, from the same recipe over a larger vocabulary (arXiv 2304.09151); EuroBERT from arXiv 2503.05500.
+Vocabulary sizes are those of the published Hugging Face configurations. What a checkpoint is found to be is compared
+with what is declared here before anything is trained.
 """
 
 from dataclasses import dataclass
@@ -114,3 +117,128 @@ XLM_R = Ladder(
     ),
 )
 """Learning rates are starting points that fall with width; a search over them enters a study with its source."""
+
+
+def _published(
+    name: str,
+    weights: str,
+    learning_rate: float,
+    model_type: ModelType,
+    shape: tuple[int, int, int, int, int],
+    vocab: int,
+    **more: int,
+) -> tuple[Rung, float]:
+    """A rung of ``shape`` (layers, width, heads, feed-forward, longest text)."""
+    layers, width, heads, feed_forward, longest = shape
+    architecture = Architecture(
+        model_type=model_type,
+        num_layers=layers,
+        hidden_size=width,
+        num_heads=heads,
+        intermediate_size=feed_forward,
+        vocabulary_size=vocab,
+        embedding_size=width,
+        max_positions=longest,
+        **more,
+    )
+    return Rung(name=name, architecture=architecture, weights=weights), learning_rate
+
+
+_BERT_BASE = (12, 768, 12, 3072, 512)
+
+MBERT = Ladder(
+    name="mbert",
+    rungs=(
+        _published(
+            "mbert-base",
+            "google-bert/bert-base-multilingual-cased",
+            2e-5,
+            ModelType.BERT,
+            _BERT_BASE,
+            119_547,
+            type_vocabulary_size=2,
+        ),
+    ),
+)
+"""One size, beside XLM-R base: as many weights in its layers, another vocabulary and other data."""
+
+MMBERT = Ladder(
+    name="mmbert",
+    rungs=(
+        _published(
+            "mmbert-small", "jhu-clsp/mmBERT-small", 3e-5, ModelType.MODERNBERT, (22, 384, 6, 1152, 8192), 256_000
+        ),
+        _published(
+            "mmbert-base", "jhu-clsp/mmBERT-base", 2e-5, ModelType.MODERNBERT, (22, 768, 12, 1152, 8192), 256_000
+        ),
+    ),
+)
+
+_T5_SHAPES = {
+    "small": ((8, 512, 6, 1024, 512), 1e-4),
+    "base": ((12, 768, 12, 2048, 512), 5e-5),
+    "large": ((24, 1024, 16, 2816, 512), 3e-5),
+    "xl": ((24, 2048, 32, 5120, 512), 2e-5),
+    "xxl": ((24, 4096, 64, 10240, 512), 1e-5),
+}
+"""Shapes that mT5 and umT5 share; every head has width 64. Positions are relative, 512 tokens is how long they were
+trained on."""
+
+
+def _t5(family: ModelType, sizes: tuple[str, ...], vocab: int) -> tuple[tuple[Rung, float], ...]:
+    return tuple(
+        _published(
+            f"{family}-{size}",
+            f"google/{family}-{size}",
+            _T5_SHAPES[size][1],
+            family,
+            _T5_SHAPES[size][0],
+            vocab,
+            head_size=64,
+        )
+        for size in sizes
+    )
+
+
+MT5_ENCODERS = Ladder(name="mt5-encoders", rungs=_t5(ModelType.MT5, ("small", "base", "large", "xl", "xxl"), 250_112))
+UMT5_ENCODERS = Ladder(name="umt5-encoders", rungs=_t5(ModelType.UMT5, ("small", "base", "xl", "xxl"), 256_384))
+"""Encoders without their decoders. A checkpoint that is published as a pickle alone is refused until its weights have
+been saved again as safetensors."""
+
+EUROBERT = Ladder(
+    name="eurobert",
+    rungs=(
+        _published(
+            "eurobert-210m",
+            "EuroBERT/EuroBERT-210m",
+            2e-5,
+            ModelType.EUROBERT,
+            (12, 768, 12, 3072, 8192),
+            128_256,
+            head_size=64,
+            key_value_heads=12,
+        ),
+        _published(
+            "eurobert-610m",
+            "EuroBERT/EuroBERT-610m",
+            1e-5,
+            ModelType.EUROBERT,
+            (26, 1152, 18, 4096, 8192),
+            128_256,
+            head_size=64,
+            key_value_heads=6,
+        ),
+        _published(
+            "eurobert-2.1b",
+            "EuroBERT/EuroBERT-2.1B",
+            7e-6,
+            ModelType.EUROBERT,
+            (32, 2304, 18, 6144, 8192),
+            128_256,
+            head_size=128,
+            key_value_heads=6,
+        ),
+    ),
+)
+"""Fifteen languages only, without Swahili, Telugu, Bengali or Yoruba. Read by transformers' own class, never by code
+that comes with a checkpoint."""

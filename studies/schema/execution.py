@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from studies.schema.devices import KINDS, Device, DeviceKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
@@ -11,6 +13,9 @@ class Execution:
     accumulates over several calls.
     ``threads`` fixes the arithmetic on CPU: results repeat bit for bit at one number of threads. The teacher's
     vectors are cached when they take at most ``teacher_cache_bytes``, and computed in every step otherwise.
+    With ``gradient_checkpointing`` a layer's insides are computed again for its gradients instead of kept: less memory,
+    a third more work, the same numbers.
+    ``device`` is what a plan reckons with: an H100 for a worker with GPUs, two CPU cores without, unless it is named.
     ``at_once`` runs of this kind are trained side by side where the cluster has room, one after another where not.
     """
 
@@ -20,6 +25,8 @@ class Execution:
     zero_stage: int = 2
     threads: int = 1
     gpus_per_worker: int = 0
+    gradient_checkpointing: bool = False
+    device: Device | None = None
     log_every: int = 10
     checkpoint_every: int = 500
     keep_checkpoints: int = 1
@@ -33,11 +40,30 @@ class Execution:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"Execution.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.device is not None and (self.device is Device.CPU_PAIR) == (self.gpus_per_worker > 0):
+            raise ValueError(
+                f"device is {self.device} with gpus_per_worker {self.gpus_per_worker}; a worker computes on one kind"
+            )
         if self.checkpoint_every % self.log_every:
             raise ValueError(
                 f"checkpoint_every {self.checkpoint_every} is no multiple of log_every {self.log_every}; a resumed run "
                 "could not repeat the means it was recording"
             )
+
+    @property
+    def kind(self) -> DeviceKind:
+        """What a plan takes a worker's device to be."""
+        return KINDS[self.named_device]
+
+    @property
+    def named_device(self) -> Device:
+        """The device that is named, or what stands for none."""
+        return self.device or (Device.H100 if self.gpus_per_worker else Device.CPU_PAIR)
+
+    @property
+    def memory(self) -> float:
+        """Bytes that a worker has: of a GPU all, of a machine's the share of its cores."""
+        return self.kind.memory * (1.0 if self.gpus_per_worker else self.threads / 2)
 
     def calls(self, global_batch: int, group_size: int = 1) -> tuple[int, int]:
         """Examples per forward call, and forward calls per optimiser step, of one worker.

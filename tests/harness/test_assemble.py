@@ -12,8 +12,9 @@ from harness.assemble import Materials, materials, passage_vectors, sequences, t
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
 from harness.data.tokenizer import encode as tokenize
-from harness.encoders import BEGIN, END, PADDING, build
+from harness.encoders import build
 from harness.examples import BitextExamples, RankingExamples, Sequences
+from harness.families import BEGIN, END, PADDING
 from harness.vectors import CachedTeacher, LiveTeacher, encode
 from studies.bases import ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
 from studies.first_look import STUDY

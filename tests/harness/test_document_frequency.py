@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.document_frequency import inverse_document_frequency
-from harness.encoders import PADDING
 from harness.examples import Sequences, TokenWeights
+from harness.families import PADDING
 
 texts = st.lists(st.lists(st.integers(0, 19), min_size=1, max_size=6), min_size=1, max_size=8)
 

@@ -1,5 +1,6 @@
 """Encoders: unit vectors that padding cannot move, weights from a seed alone, and exact files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModel, AutoModelForMaskedLM
+from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
-from harness.encoders import PADDING, TokenEncoder, build, configuration
+from harness.encoders import TokenEncoder, build
+from harness.families import PADDING, configuration
 from studies.ladders import ATLAS
 from studies.schema.run import Architecture, ModelType, Rung
 
@@ -29,6 +31,10 @@ def shape(model_type: ModelType, **changes: Any) -> Architecture:
         "embedding_size": 12 if model_type is ModelType.ELECTRA else 16,
         "max_positions": 40,
     }
+    if model_type in (ModelType.MT5, ModelType.UMT5):
+        declared["head_size"] = 6
+    if model_type is ModelType.EUROBERT:
+        declared["key_value_heads"] = 1
     return Architecture(model_type=model_type, **(declared | changes))
 
 
@@ -69,9 +75,10 @@ def test_padding_and_company_never_change_the_vectors_of_a_text(model_type: Mode
         torch.testing.assert_close(together[text, :length], alone[0], rtol=0, atol=PADDING_TOLERANCE)
 
 
-def test_what_stands_on_padding_does_not_matter() -> None:
-    """The XLM-R family counts positions over ids that are not padding, so there padding must be written as such."""
-    encoder = encoder_of(ModelType.ELECTRA)
+@each_type
+def test_what_stands_on_padding_does_not_matter(model_type: ModelType) -> None:
+    """Nor for the XLM-R family, which counts positions over ids that are not its padding."""
+    encoder = encoder_of(model_type)
     ids_BN, mask_BN = batch([5, 2], width=9)
     vectors, changed = encoder(ids_BN, mask_BN), encoder(torch.where(mask_BN, ids_BN, 33), mask_BN)
     torch.testing.assert_close(vectors[mask_BN], changed[mask_BN], rtol=0, atol=PADDING_TOLERANCE)
@@ -95,9 +102,9 @@ def test_every_weight_gets_a_gradient_from_a_loss_over_tokens(model_type: ModelT
     assert [name for name, weight in encoder.named_parameters() if weight.grad is None] == []
 
 
-@each_type
+@pytest.mark.parametrize("model_type", [ModelType.ELECTRA, ModelType.BERT, ModelType.XLM_ROBERTA])
 def test_only_the_padding_token_has_no_embedding_of_its_own(model_type: ModelType) -> None:
-    embedding_VE = encoder_of(model_type).backbone.get_parameter("embeddings.word_embeddings.weight")
+    embedding_VE = encoder_of(model_type).backbone.get_input_embeddings().weight
     assert torch.nonzero(embedding_VE.abs().sum(dim=1) == 0).flatten().tolist() == [PADDING]
 
 
@@ -207,3 +214,67 @@ def test_declared_shape_that_the_weights_have_not_is_refused_naming_the_field(
     rung = Rung(name="published", architecture=declared, weights=str(pretrained))
     with pytest.raises(ValueError, match=f"rung published declares {named}"):
         build(rung, TOKEN_SIZE, dropout=0.0, seed=0)
+
+
+@pytest.fixture
+def sequence_to_sequence(tmp_path: Path) -> Path:
+    """An mT5 on disk as it is published: encoder, decoder and head, with a padding id of its own."""
+    torch.manual_seed(6)
+    config = configuration(shape(ModelType.MT5), dropout=0.1)
+    config.pad_token_id = config.decoder_start_token_id = 0
+    AutoModelForSeq2SeqLM.from_config(config).save_pretrained(tmp_path / "mt5")
+    return tmp_path / "mt5"
+
+
+def test_of_an_encoder_decoder_only_the_encoder_is_taken_with_its_own_padding(
+    sequence_to_sequence: Path, tmp_path: Path
+) -> None:
+    rung = Rung(name="published", architecture=shape(ModelType.MT5), weights=str(sequence_to_sequence))
+    encoder = build(rung, TOKEN_SIZE, dropout=0.0, seed=0).eval()
+    assert not any("decoder" in name for name, _ in encoder.named_parameters())
+    assert encoder.backbone.config.pad_token_id == 0
+    ids_BN, mask_BN = batch([6, 3])
+    whole = AutoModelForSeq2SeqLM.from_pretrained(sequence_to_sequence).eval().get_encoder()
+    hidden = whole(input_ids=ids_BN.masked_fill(~mask_BN, 0), attention_mask=mask_BN.long()).last_hidden_state
+    expected = torch.nn.functional.normalize(encoder.projection(hidden), dim=-1)
+    torch.testing.assert_close(encoder(ids_BN, mask_BN)[mask_BN], expected[mask_BN])
+    encoder.save(tmp_path / "saved")
+    assert torch.equal(TokenEncoder.load(tmp_path / "saved")(ids_BN, mask_BN), encoder(ids_BN, mask_BN))
+
+
+def test_code_that_comes_with_a_checkpoint_is_never_run(pretrained: Path) -> None:
+    """A configuration of a family that transformers does not know names code of its own: refused, not asked for."""
+    path = pretrained / "config.json"
+    config = json.loads(path.read_text())
+    config |= {"model_type": "home-made", "auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"}}
+    path.write_text(json.dumps(config))
+    (pretrained / "code.py").write_text("raise SystemExit('this must never run')")
+    rung = Rung(name="published", architecture=shape(ModelType.XLM_ROBERTA), weights=str(pretrained))
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        build(rung, TOKEN_SIZE, dropout=0.0, seed=0)
+
+
+@each_type
+@pytest.mark.parametrize("is_frozen", [False, True], ids=["trained lexicon", "frozen lexicon"])
+def test_checkpointing_changes_no_loss_and_no_gradient(model_type: ModelType, is_frozen: bool) -> None:
+    """With frozen embeddings too, where nothing that enters the first layer asks for a gradient."""
+    plain, checkpointed = (encoder_of(model_type).train() for _ in range(2))
+    checkpointed.checkpoint_gradients()
+    ids_BN, mask_BN = batch([6, 4])
+    losses = []
+    for encoder in (plain, checkpointed):
+        if is_frozen:
+            encoder.freeze_embeddings()
+        loss = encoder(ids_BN, mask_BN)[mask_BN][:, 0].sum()
+        loss.backward()
+        losses.append(loss)
+    assert torch.equal(*losses)
+    expected, found = (
+        {name: weight.grad for name, weight in encoder.named_parameters() if weight.grad is not None}
+        for encoder in (plain, checkpointed)
+    )
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    without = {name for name, _ in plain.named_parameters()} - expected.keys()
+    lexicon = {name for name, weight in plain.named_parameters() if len(weight) == 50}
+    assert without == (lexicon if is_frozen else set())

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.criteria import criterion
-from harness.encoders import PADDING, build
+from harness.encoders import build
 from harness.examples import BitextExamples, RankingExamples, Sequences
+from harness.families import PADDING
 from harness.late_interaction import Ragged
 from harness.vectors import CachedTeacher
 from studies.ladders import ATLAS

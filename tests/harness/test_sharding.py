@@ -8,11 +8,12 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.sharding import BUCKET_ELEMENTS, adamw, deepspeed_config
+from harness.sharding import adamw, deepspeed_config
 from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.ladders import XLM_R
 from studies.schema.cost import parameters_of
 from studies.schema.execution import Execution
+from studies.schema.memory import BUCKET_ELEMENTS
 from studies.schema.run import Optimiser, Precision
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from harness import vectors
-from harness.encoders import PADDING, TokenEncoder, build
+from harness.encoders import TokenEncoder, build
 from harness.examples import Sequences
+from harness.families import PADDING
 from harness.late_interaction import Ragged
 from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
 from studies.ladders import ATLAS

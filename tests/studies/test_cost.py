@@ -12,12 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from harness.encoders import build, parameter_counts
 from harness.translator import build_translator
 from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
-from studies.ladders import ATLAS, XLM_R
+from studies.ladders import ATLAS, EUROBERT, MBERT, MMBERT, MT5_ENCODERS, UMT5_ENCODERS, XLM_R, Ladder
 from studies.schema.cost import (
     parameters,
     parameters_of,
     state_bytes_per_rank,
     teacher_cache_bytes,
+    trained_weights,
     training_flops,
     translator_parameters,
 )
@@ -25,7 +26,8 @@ from studies.schema.execution import Execution
 from studies.schema.run import Architecture, LookUp, ModelType, Precision, Rung
 from studies.schema.translation import Seq2Seq
 
-RUNGS = [rung for ladder in (ATLAS, XLM_R) for rung, _ in ladder.rungs] + [ATLAS_TEACHER.rung]
+PUBLISHED = (XLM_R, MBERT, MMBERT, MT5_ENCODERS, UMT5_ENCODERS, EUROBERT)
+RUNGS = [rung for ladder in (ATLAS, *PUBLISHED) for rung, _ in ladder.rungs] + [ATLAS_TEACHER.rung]
 
 
 @pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)
@@ -39,17 +41,26 @@ def test_parameters_are_those_of_the_model_itself(rung: Rung, token_size: int) -
 
 
 @pytest.mark.parametrize(
-    ("name", "layers", "with_embeddings"),
+    ("ladder", "name", "layers", "with_embeddings"),
     [
         # Totals as arXiv 1911.02116 and 2105.00572 round them; the layers' share follows from the shapes given there.
-        ("xlm-r-base", 85.1e6, 270e6),
-        ("xlm-r-large", 302.3e6, 550e6),
-        ("xlm-r-xl", 2.83e9, 3.5e9),
-        ("xlm-r-xxl", 9.67e9, 10.7e9),
+        (XLM_R, "xlm-r-base", 85.1e6, 270e6),
+        (XLM_R, "xlm-r-large", 302.3e6, 550e6),
+        (XLM_R, "xlm-r-xl", 2.83e9, 3.5e9),
+        (XLM_R, "xlm-r-xxl", 9.67e9, 10.7e9),
+        (MBERT, "mbert-base", 85.1e6, 178e6),
+        # mmBERT's README rounds these to 42 and 110 million; EuroBERT's names are its totals.
+        (MMBERT, "mmbert-small", 42.2e6, 140e6),
+        (MMBERT, "mmbert-base", 110.3e6, 307e6),
+        (EUROBERT, "eurobert-210m", 113.3e6, 210e6),
+        (EUROBERT, "eurobert-610m", 460e6, 610e6),
+        (EUROBERT, "eurobert-2.1b", 1.81e9, 2.1e9),
     ],
 )
-def test_parameters_agree_with_published_sizes(name: str, layers: float, with_embeddings: float) -> None:
-    (rung,) = [rung for rung, _ in XLM_R.rungs if rung.name == name]
+def test_parameters_agree_with_published_sizes(
+    ladder: Ladder, name: str, layers: float, with_embeddings: float
+) -> None:
+    (rung,) = [rung for rung, _ in ladder.rungs if rung.name == name]
     counted = parameters(rung.architecture, 128)
     assert counted.non_embedding == pytest.approx(layers, rel=2e-3)
     assert counted.total == pytest.approx(with_embeddings, rel=4e-2)
@@ -65,7 +76,15 @@ def test_names_of_atlas_rungs_say_their_size() -> None:
 def architectures(draw: st.DrawFn) -> Architecture:
     model_type = draw(st.sampled_from(ModelType))
     heads = draw(st.integers(1, 4))
-    hidden = heads * draw(st.integers(1, 12))
+    # Rotary positions turn pairs of coordinates, so that a head is of even width.
+    hidden = heads * 2 * draw(st.integers(1, 6))
+    more = {}
+    if model_type in (ModelType.MT5, ModelType.UMT5):
+        more = {"head_size": draw(st.integers(1, 9))}
+    elif model_type is ModelType.EUROBERT:
+        more = {"head_size": 2 * draw(st.integers(1, 5)), "key_value_heads": draw(st.sampled_from((1, heads)))}
+    elif model_type is ModelType.BERT:
+        more = {"type_vocabulary_size": draw(st.integers(1, 3))}
     return Architecture(
         model_type=model_type,
         num_layers=draw(st.integers(1, 3)),
@@ -75,6 +94,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         vocabulary_size=draw(st.integers(10, 200)),
         embedding_size=draw(st.integers(2, 40)) if model_type is ModelType.ELECTRA else hidden,
         max_positions=draw(st.integers(8, 64)),
+        **more,
     )
 
 
@@ -117,6 +137,16 @@ def test_look_up_is_counted_as_its_teacher_and_costs_nothing() -> None:
     assert parameters_of(look_up) == parameters_of(ATLAS_TEACHER)
     assert training_flops(look_up, tokens_per_example=20) == 0
     assert state_bytes_per_rank(look_up, Execution()) == 0
+
+
+def test_frozen_lexicon_has_neither_gradients_nor_moments() -> None:
+    frozen = replace(OPTICAL_ATLAS, frozen_embeddings=True)
+    architecture = frozen.rung.architecture
+    assert trained_weights(OPTICAL_ATLAS) == parameters_of(OPTICAL_ATLAS).total
+    held = architecture.vocabulary_size * architecture.embedding_size
+    assert trained_weights(frozen) == parameters_of(frozen).total - held
+    one = Execution(workers=1)
+    assert state_bytes_per_rank(OPTICAL_ATLAS, one) - state_bytes_per_rank(frozen, one) == 12 * held
 
 
 @pytest.mark.parametrize("precision", list(Precision))

@@ -27,6 +27,7 @@ from studies.schema.objective import (
     group_size_of,
     uses_idf,
 )
+from studies.schema.run import Architecture, Student
 from studies.schema.study import check_batches
 
 OT = Transport(epsilon=0.03)
@@ -134,20 +135,25 @@ def test_micro_batch_that_splits_a_student_s_group_is_refused(kind: Any) -> None
 
 
 ADDED_DEFAULTS = {
-    "solver": "sinkhorn",
-    "marginals": "uniform",
-    "gradient": "detached",
-    "form": "cost",
-    "unbalanced": None,
-    "proximal_weight": None,
-    "unrolled_iterations": None,
+    Transport: {
+        "solver": "sinkhorn",
+        "marginals": "uniform",
+        "gradient": "detached",
+        "form": "cost",
+        "unbalanced": None,
+        "proximal_weight": None,
+        "unrolled_iterations": None,
+    },
+    Architecture: {"head_size": None, "key_value_heads": None, "type_vocabulary_size": 1},
+    Student: {"frozen_embeddings": False},
 }
 """A default that changed would silently give the keys of old runs to others."""
 
 
-def test_defaults_of_added_fields_are_those_on_record() -> None:
-    found = {declared.name: canonical(declared.default) for declared in fields(Transport) if is_added(declared)}
-    assert found == ADDED_DEFAULTS
+@pytest.mark.parametrize("kind", ADDED_DEFAULTS, ids=lambda kind: kind.__name__)
+def test_defaults_of_added_fields_are_those_on_record(kind: type[Transport | Architecture | Student]) -> None:
+    found = {declared.name: canonical(declared.default) for declared in fields(kind) if is_added(declared)}
+    assert found == ADDED_DEFAULTS[kind]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,7 +176,7 @@ def test_batch_is_checked_for_the_rung_that_has_its_own_execution() -> None:
     ],
     ids=str,
 )
-def test_execution_that_cannot_be_is_refused_naming_the_field(change: dict[str, int]) -> None:
+def test_execution_that_cannot_be_is_refused_naming_the_field(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(change))}.* {next(iter(change.values()))}"):
         Execution(**change)
 
