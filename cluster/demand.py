@@ -4,28 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cluster.targets import Node
-from studies.schema.cost import parameters_of, state_bytes_per_rank
+from studies.schema.fit import memory_of
+from studies.schema.price import kept
 from studies.schema.run import System
 from studies.schema.study import Study, expand
 
 GIB = 2**30
-FP32_BYTES = 4
-STATE_BYTES_PER_WEIGHT = 16
-"""Weights, gradients and Adam moments of one weight, in fp32 or in bf16 with a master copy: 16 bytes either way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Like workers: ``count`` of them at once, each with ``cpus`` and ``gpus``, holding ``state_bytes`` of a model.
+    """Like workers: ``count`` of them at once, each with ``cpus`` and ``gpus``, and ``memory_bytes`` at its fullest.
 
-    ``rungs`` need them. Activations come on top of ``state_bytes``.
+    ``rungs`` need them.
     """
 
     rungs: tuple[str, ...]
     count: int
     cpus: int
     gpus: int
-    state_bytes: float
+    memory_bytes: float
 
 
 def demands(study: Study) -> tuple[Workers, ...]:
@@ -37,26 +35,20 @@ def demands(study: Study) -> tuple[Workers, ...]:
         execution = study.execution_of(point)
         kind = (execution.threads, execution.gpus_per_worker)
         known = found.get(kind)
-        held = state_bytes_per_rank(point.run, execution)
+        needed = memory_of(point.run, execution).peak
         found[kind] = Workers(
             rungs=tuple(dict.fromkeys((*(known.rungs if known else ()), point.labels.rung))),
             count=max(known.count if known else 0, execution.workers),
             cpus=execution.threads,
             gpus=execution.gpus_per_worker,
-            state_bytes=max(known.state_bytes if known else 0.0, held),
+            memory_bytes=max(known.memory_bytes if known else 0.0, needed),
         )
     return tuple(found.values())
 
 
 def storage_bytes(study: Study) -> float:
-    """Bytes that a study leaves at most: every run's final weights, and the checkpoints of the largest."""
-    trained = [point for point in expand(study) if not isinstance(point.run, System)]
-    finals = sum(FP32_BYTES * parameters_of(point.run).total for point in trained)
-    checkpoints = max(
-        (study.execution_of(point).keep_checkpoints + 1) * STATE_BYTES_PER_WEIGHT * parameters_of(point.run).total
-        for point in trained
-    )
-    return finals + checkpoints
+    """Bytes that a study leaves at most, as a plan reckons them."""
+    return kept([(point.run, study.execution_of(point)) for point in expand(study)]).total
 
 
 def shortfalls(study: Study, nodes: Sequence[Node]) -> list[str]:
@@ -76,10 +68,10 @@ def _shortfall(asked: Workers, nodes: Sequence[Node]) -> Iterable[str]:
         return
     able = [node for node in nodes if _places(asked, node)]
     room = max(node.gpu_gib * asked.gpus if asked.gpus else node.memory_gib for node in able)
-    if asked.state_bytes > room * GIB:
+    if asked.memory_bytes > room * GIB:
         yield (
-            f"{named} holds {asked.state_bytes / GIB:.1f} GiB of weights, gradients and moments in each worker, which "
-            f"has {room} GiB; raise zero_stage or workers in the study's Execution"
+            f"{named} needs {asked.memory_bytes / GIB:.1f} GiB in each worker at its fullest, which has {room} GiB; "
+            "raise zero_stage or workers, lower micro_batch or set gradient_checkpointing in the study's Execution"
         )
 
 

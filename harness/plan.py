@@ -1,23 +1,23 @@
 """What a study will ask of a machine, from arithmetic alone: nothing is built, downloaded or started."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, replace
 
 from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from harness.status import Phase, RunStatus, names, statuses, steps_of
-from studies.schema.cost import Parameters, parameters_of, state_bytes_per_rank, training_flops
+from studies.schema.cost import Parameters, parameters_of
 from studies.schema.execution import Execution
-from studies.schema.run import LookUp, Run, Student, System, Teacher, TranslateQuery, Translator
+from studies.schema.fit import memory_of, misfit
+from studies.schema.memory import Memory
+from studies.schema.price import ITERATIONS, Work, device_hours, examples_of, kept, tokens_read, work_of
+from studies.schema.run import System
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand
 
-TEACHER_TOKENS = 44.0
-STUDENT_TOKENS = 11.0
-"""Tokens of a query with its passage, and of a line's side: means over the embedded collection of twelve languages."""
+ZERO_STAGES = (0, 1, 2, 3)
 
 SHOWN_DIGITS = 8
 """Digits of a key that are shown; commands take the beginning of a key for the whole."""
@@ -27,8 +27,8 @@ SHOWN_DIGITS = 8
 class PlannedRun:
     """One run with its price.
 
-    ``flops`` are those of training (see :mod:`studies.schema.cost`), ``state_bytes`` weights, gradients and
-    optimiser moments on one worker. ``phase`` is None when no storage was asked.
+    ``memory`` is that of one worker at the longest texts, ``hours`` are those of the execution's device over all
+    workers, ``misfit`` says what is wrong where the run does not fit. ``phase`` is None when no storage was asked.
     """
 
     point: Point
@@ -36,8 +36,11 @@ class PlannedRun:
     parameters: Parameters
     steps: int
     examples: int
-    flops: float
-    state_bytes: float
+    tokens: float
+    work: Work
+    memory: Memory
+    hours: float
+    misfit: str | None
     execution: Execution
 
 
@@ -59,19 +62,6 @@ def plan(study: Study, storage: Storage | None = None) -> Plan:
     rows: Sequence[RunStatus | None] = statuses(study, storage) if storage else [None] * len(expand(study))
     points = expand(study)
     return Plan(study=study, runs=tuple(_price(study, p, row) for p, row in zip(points, rows, strict=True)))
-
-
-def tokens_per_example(run: Run) -> float:
-    """About how many tokens ``training_flops`` has to count for one example of the embedded collection."""
-    match run:
-        case Teacher():
-            return TEACHER_TOKENS
-        case Student() | Translator():
-            return STUDENT_TOKENS
-        case LookUp() | TranslateQuery():
-            return 0.0
-        case unknown:
-            assert_never(unknown)
 
 
 def plan_table(planned: Plan, *, width: int) -> Table:
@@ -120,9 +110,23 @@ def _columns(runs: Sequence[PlannedRun]) -> tuple[_Column, ...]:
             from_width=120,
         ),
         _Column(
-            title="FLOPs", cell=trained(lambda run: f"{run.flops:.1e}"), footer=f"{sum(r.flops for r in runs):.1e}"
+            title="Tokens",
+            cell=trained(lambda run: f"{run.tokens:.1e}"),
+            footer=f"{sum(run.tokens for run in runs):.1e}",
+            from_width=140,
         ),
-        _Column(title="Memory", cell=trained(lambda run: size(run.state_bytes)), from_width=110),
+        _Column(
+            title="FLOPs",
+            cell=trained(lambda run: f"{run.work.total:.1e}"),
+            footer=f"{sum(r.work.total for r in runs):.1e}",
+        ),
+        _Column(
+            title="Hours",
+            cell=trained(lambda run: hours(run.hours)),
+            footer=hours(sum(r.hours for r in runs)),
+            from_width=150,
+        ),
+        _Column(title="Memory", cell=trained(lambda run: size(run.memory.peak)), from_width=110),
         _Column(
             title="Workers",
             cell=trained(lambda run: f"{run.execution.workers} x ZeRO {run.execution.zero_stage}"),
@@ -130,6 +134,67 @@ def _columns(runs: Sequence[PlannedRun]) -> tuple[_Column, ...]:
             from_width=130,
         ),
     )
+
+
+def memory_table(planned: Plan) -> Table:
+    """What a worker of each rung holds at its fullest, part by part, and what it would hold under every ZeRO stage."""
+    table = Table(box=None, pad_edge=True, padding=(0, 1), header_style="bold")
+    table.add_column("Memory of a worker", no_wrap=True)
+    parts = ("weights", "gradients", "optimiser", "buffers", "activations")
+    for title in (*(part.capitalize() for part in parts), *(f"ZeRO {stage}" for stage in ZERO_STAGES)):
+        table.add_column(title, justify="right", no_wrap=True)
+    for run in _one_of_each_rung(planned):
+        stages = (replace(run.execution, zero_stage=stage) for stage in ZERO_STAGES)
+        table.add_row(
+            Text(run.point.labels.rung),
+            *(size(getattr(run.memory, part)) for part in parts),
+            *(size(memory_of(run.point.run, stage).peak) for stage in stages),
+        )
+    return table
+
+
+def totals(planned: Plan) -> str:
+    """Work, device hours and storage of the whole study, each with what was assumed."""
+    runs = planned.runs
+    objective, total = (sum(getattr(run.work, part) for run in runs) for part in ("objective", "total"))
+    said = [
+        f"Work     {total:.1e} FLOPs, {objective:.1e} of them the objectives' own at {ITERATIONS:.0f} iterations a line"
+    ]
+    for device in dict.fromkeys(run.execution.named_device for run in runs if run.steps):
+        mine = [run for run in runs if run.steps and run.execution.named_device is device]
+        owed, whole = (sum(run.hours for run in some if run in mine) for some in (planned.owed, runs))
+        said.append(
+            f"Time     {hours(owed)} hours of {device} owed, {hours(whole)} in all, if it reaches "
+            f"{mine[0].execution.kind.utilisation:.0%} of its peak; evaluation comes on top"
+        )
+    stored = kept([(run.point.run, run.execution) for run in runs])
+    said.append(
+        f"Storage  {size(stored.total)}: final weights {size(stored.final)}, checkpoints while training "
+        f"{size(stored.checkpoints)}, the teacher's vectors of lines {size(stored.lines)} and passages "
+        f"{size(stored.passages)}"
+    )
+    return "\n".join(said)
+
+
+def misfits(planned: Plan) -> list[str]:
+    """One line for every rung that does not fit its devices."""
+    return [
+        f"rung {run.point.labels.rung} {run.misfit}" for run in _one_of_each_rung(planned) if run.misfit is not None
+    ]
+
+
+def _one_of_each_rung(planned: Plan) -> tuple[PlannedRun, ...]:
+    """The run of each rung that needs most memory."""
+    found: dict[str, PlannedRun] = {}
+    for run in sorted(planned.runs, key=lambda run: run.memory.peak, reverse=True):
+        if run.steps:
+            found.setdefault(run.point.labels.rung, run)
+    return tuple(sorted(found.values(), key=lambda run: run.parameters.non_embedding))
+
+
+def hours(count: float) -> str:
+    """Hours for people."""
+    return f"{count:,.0f}" if count >= 100 else f"{count:.2g}" if count else "0"
 
 
 def size(count: float) -> str:
@@ -149,8 +214,11 @@ def _price(study: Study, point: Point, row: RunStatus | None) -> PlannedRun:
         phase=None if row is None else row.phase,
         parameters=parameters_of(point.run),
         steps=steps,
-        examples=0 if isinstance(point.run, System) else steps * point.run.global_batch,
-        flops=training_flops(point.run, tokens_per_example=tokens_per_example(point.run)),
-        state_bytes=state_bytes_per_rank(point.run, execution),
+        examples=examples_of(point.run),
+        tokens=tokens_read(point.run),
+        work=work_of(point.run, execution),
+        memory=memory_of(point.run, execution),
+        hours=device_hours(point.run, execution),
+        misfit=misfit(point.run, execution),
         execution=execution,
     )

@@ -106,7 +106,7 @@ def test_places_follow_from_cores_and_gpus_together() -> None:
 def test_model_that_a_worker_cannot_hold_fails_with_the_stage_to_raise() -> None:
     small_gpus = Node(cpus=64, memory_gib=512, gpus=8, gpu_gib=2)
     (text,) = shortfalls(gpu_study(), [small_gpus])
-    assert "GiB of weights, gradients and moments in each worker, which has 2 GiB" in text
+    assert "GiB in each worker at its fullest, which has 2 GiB" in text
     assert "raise zero_stage" in text
 
 

@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.plan import plan, plan_table, size
+from harness.assemble import sequences
+from harness.data.atlas import AtlasData
+from harness.plan import misfits, plan, plan_table, size
 from harness.status import Phase, names
-from studies.schema.run import System
+from studies.bases import OPTICAL_ATLAS
+from studies.ladders import XLM_R
+from studies.schema import tokens
+from studies.schema.execution import Execution
+from studies.schema.fit import misfit
+from studies.schema.run import Student, System
 from studies.schema.storage import Storage
 from studies.schema.study import expand
 from tests.harness.small_study import leave_evaluation, leave_weights, small_study
@@ -27,7 +34,7 @@ def test_plan_prices_every_run_in_order_and_touches_nothing(storage: Path) -> No
     assert not absent.exists()
     for run in planned.runs:
         if isinstance(run.point.run, System):
-            assert (run.steps, run.examples, run.flops, run.state_bytes) == (0, 0, 0, 0)
+            assert (run.steps, run.examples, run.tokens, run.work.total, run.memory.peak) == (0, 0, 0, 0, 0)
         else:
             assert run.examples == run.point.run.schedule.steps * run.point.run.global_batch
 
@@ -54,8 +61,10 @@ def test_plan_of_more_steps_costs_in_proportion(factor: int) -> None:
     for short, long in zip(plan(STUDY).runs, plan(longer).runs, strict=True):
         grows = factor if short.steps and short.point.run != STUDY.base.teacher else 1
         assert long.examples == grows * short.examples
-        assert long.flops == pytest.approx(grows * short.flops)
-        assert long.state_bytes == short.state_bytes
+        assert long.tokens == grows * short.tokens
+        assert long.work.total == pytest.approx(grows * short.work.total)
+        assert long.hours == pytest.approx(grows * short.hours)
+        assert long.memory == short.memory
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])
@@ -76,3 +85,32 @@ def test_size_is_within_half_a_unit_of_the_bytes_it_stands_for(count: int) -> No
     number, unit = size(count).split()
     scale = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[unit]
     assert float(number) * scale == pytest.approx(count, abs=0.5 * scale)
+
+
+def test_tokens_that_a_plan_reckons_with_are_those_of_the_collection(atlas: AtlasData) -> None:
+    lines = atlas.bitext(OPTICAL_ATLAS.bitext)
+    source = sequences(atlas, [line.text for line in lines]).lengths
+    sides = sequences(atlas, sorted({line.english for line in lines})).lengths
+    passages = sequences(atlas, [passage.text for passage in atlas.passages]).lengths
+    assert len(sides) == OPTICAL_ATLAS.bitext.lines
+    assert len(passages) == tokens.PASSAGES
+    for mean, found in ((tokens.LINE, source), (tokens.ENGLISH, sides), (tokens.PASSAGE, passages)):
+        assert mean == pytest.approx(found.mean(), rel=0.12)
+    assert source.max() == tokens.LONGEST_LINE
+    queries = sequences(atlas, [pair.text for pair in atlas.teacher_pairs()]).lengths
+    assert queries.max() + passages.max() == tokens.LONGEST_PAIR
+
+
+def test_plan_that_cannot_fit_says_for_each_rung_what_would() -> None:
+    rung = next(rung for rung, _ in XLM_R.rungs if rung.name == "xlm-r-xxl")
+    large = replace(STUDY, executions=(("atlas-13k", Execution(workers=2, gpus_per_worker=1)),))
+    runs = tuple(
+        replace(run, point=replace(run.point, run=replace(run.point.run, rung=rung)))
+        for run in plan(large).runs
+        if isinstance(run.point.run, Student) and run.point.labels.rung == "atlas-13k"
+    )
+    priced = tuple(replace(run, misfit=misfit(run.point.run, run.execution)) for run in runs)
+    (text,) = misfits(replace(plan(large), runs=priced))
+    assert text.startswith("rung atlas-13k needs")
+    assert "workers=16" in text
+    assert misfits(plan(STUDY)) == []
