@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,8 +18,8 @@ from rich.markup import escape
 
 from harness import housekeeping
 from harness.outcome import Outcome
+from harness.plan import memory_table, misfits, plan_table, size, totals
 from harness.plan import plan as plan_of
-from harness.plan import plan_table, size
 from harness.progress import clock, open_view, outcome, status_table, summary
 from harness.show import lines, search_lines
 from harness.status import Phase, RunStatus, status_of, statuses
@@ -111,12 +112,17 @@ def plan(study: EitherName, storage: StorageRoot = "") -> None:
         if isinstance(declared, Search):
             out.print("\n".join(search_lines(declared, place)), markup=False, highlight=False, soft_wrap=True)
             return
-        out.print(plan_table(plan_of(declared, place), width=out.width))
+        planned = plan_of(declared, place)
+        out.print(plan_table(planned, width=out.width))
+        out.print(memory_table(planned))
+        out.print(f"\n{totals(planned)}", markup=False, highlight=False, soft_wrap=True)
         out.print(
             "\nParameters are those of the encoder's layers, the size axis; in total adds embeddings and projection."
-            "\nFLOPs are of training; memory is weights, gradients and optimiser on one worker.",
+            "\nMemory is that of one worker at its fullest, with the longest texts; hours are those of all workers.",
             style="dim",
         )
+        if found := misfits(planned):
+            raise ValueError("; ".join(found))
 
 
 @app.command(rich_help_panel=_WORK)
@@ -258,6 +264,26 @@ def ui(
         if remote:
             _complain(f"warning: MLflow asks nobody for a password; whoever reaches {host}:{port} sees every run")
         serve_ui(place, port, host, allow_remote=remote, announce=typer.echo)
+
+
+@app.command(rich_help_panel=_KEEP)
+def export(
+    study: StudyName,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A run's key, or its beginning, as plan lists it.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="Where the model goes; a directory that does not exist yet.")
+    ],
+    storage: StorageRoot = "",
+) -> None:
+    """Write a trained model, its tokenizer and a card where sentence-transformers' MultiVectorEncoder loads them."""
+    with _one_line_errors():
+        declared, place = catalogue.find(study), Storage.named(storage)
+        point = catalogue.find_point(declared.name, expand(declared), key)
+        _quiet(Console(stderr=True))
+        # Imported here because it loads torch and sentence-transformers.
+        from harness.export import export as export_of
+
+        typer.echo(f"wrote run {point.key} to {export_of(place, declared, point, directory.absolute())}")
 
 
 @app.command(rich_help_panel=_KEEP)

@@ -47,6 +47,7 @@ def shape(architecture: Architecture) -> dict[str, Any]:
 
 def dropouts(model_type: ModelType, probability: float) -> dict[str, float]:
     """Fields of the family's configuration that hold a probability of dropout, all set alike."""
+    names: tuple[str, ...]
     match model_type:
         case ModelType.ELECTRA | ModelType.BERT | ModelType.XLM_ROBERTA | ModelType.XLM_ROBERTA_XL:
             names = ("hidden_dropout_prob", "attention_probs_dropout_prob")

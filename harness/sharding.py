@@ -102,7 +102,7 @@ def prepare(model: TokenEncoder | TranslationModel, run: Trained, execution: Exe
         model.freeze_embeddings()
     if execution.gradient_checkpointing and isinstance(model, TokenEncoder):
         model.checkpoint_gradients()
-    if execution.zero_stage == 3:
+    if execution.zero_stage == 3 and isinstance(model, TokenEncoder):
         if run.precision is Precision.BF16:
             model.to(torch.bfloat16)
         config = deepspeed_config(run, execution, world_size=world_size)
@@ -127,7 +127,8 @@ def initialize(model: nn.Module, run: Trained, execution: Execution, *, world_si
 def held_weights(model: nn.Module) -> int:
     """Weights in this rank's memory: its shares, and what of the others it has whole at the moment."""
     shares = (getattr(weight, "ds_tensor", None) for weight in model.parameters())
-    return sum(weight.numel() for weight in model.parameters()) + sum(s.numel() for s in shares if s is not None)
+    held = sum(weight.numel() for weight in model.parameters())
+    return held + sum(int(share.numel()) for share in shares if share is not None)
 
 
 def _deepspeed() -> Any:

@@ -14,7 +14,7 @@ from studies.schema.key import canonical
 from studies.schema.run import System, Translator
 from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform
 from studies.schema.storage import Damaged, Storage, read_manifest
-from studies.schema.study import Study
+from studies.schema.study import Point, Study
 from studies.schema.trials import read_ledger, spell
 
 MEASURES = "measures.json"
@@ -42,23 +42,31 @@ def lines(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[s
 
 def measures(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[str]:
     """A table of the study's measures by language, with their means; Damaged when the evaluation lacks one."""
-    folder = storage.evaluation(row.point.key, key_of(row.point.run, study.evaluation))
-    read_manifest(folder)
+    columns = scores(study, row.point, storage)
+    assert columns is not None
+    languages = list(next(iter(columns.values())))
+    table = [[column[language] for column in columns.values()] for language in languages]
+    yield "        " + "".join(f"{name:>11}" for name in columns)
+    for language, found in zip(languages, table, strict=True):
+        yield f"{language:<8}" + "".join(f"{score:11.4f}" for score in found)
+    if len(languages) > 1:
+        means = [sum(column) / len(languages) for column in zip(*table, strict=True)]
+        yield f"{'mean':<8}" + "".join(f"{mean:11.4f}" for mean in means)
+
+
+def scores(study: Study | Search, point: Point, storage: Storage) -> dict[str, dict[str, float]] | None:
+    """Value by the study's measures and by language; None before the evaluation, Damaged when it lacks one."""
+    folder = storage.evaluation(point.key, key_of(point.run, study.evaluation))
+    if read_manifest(folder) is None:
+        return None
     names = [str(measure) for measure in study.measures]
     path = folder / MEASURES
     try:
         found = json.loads(path.read_text())["measures"]
-        columns = {name: {str(k): float(v) for k, v in found[name].items()} for name in names}
-        languages = list(columns[names[0]])
-        table = [[columns[name][language] for name in names] for language in languages]
-    except (ValueError, KeyError, TypeError) as error:
+        languages = list(found[names[0]])
+        return {name: {language: float(found[name][language]) for language in languages} for name in names}
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Damaged(path, f"the measures {', '.join(names)}", repr(error)) from error
-    yield "        " + "".join(f"{name:>11}" for name in names)
-    for language, scores in zip(languages, table, strict=True):
-        yield f"{language:<8}" + "".join(f"{score:11.4f}" for score in scores)
-    if len(languages) > 1:
-        means = [sum(column) / len(languages) for column in zip(*table, strict=True)]
-        yield f"{'mean':<8}" + "".join(f"{mean:11.4f}" for mean in means)
 
 
 def _aligned(pairs: dict[str, str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from harness.encoders import BEGIN, END, PADDING
+from harness.families import BEGIN, END, PADDING
 from studies.schema.cost import translator_parameters
 from studies.schema.translation import Decoding, PublishedTranslator, Seq2Seq
 

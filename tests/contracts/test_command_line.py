@@ -22,6 +22,7 @@ FROZEN = {
     "search": ["SEARCH", "--storage", "--tracking-uri"],
     "show": ["KEY", "STUDY", "--storage"],
     "stop": ["STUDY", "--storage"],
+    "export": ["DIRECTORY", "KEY", "STUDY", "--storage"],
     "ui": ["--host", "--port", "--storage"],
     "gc": ["--storage", "--yes"],
 }

@@ -104,7 +104,7 @@ def test_every_weight_gets_a_gradient_from_a_loss_over_tokens(model_type: ModelT
 
 @pytest.mark.parametrize("model_type", [ModelType.ELECTRA, ModelType.BERT, ModelType.XLM_ROBERTA])
 def test_only_the_padding_token_has_no_embedding_of_its_own(model_type: ModelType) -> None:
-    embedding_VE = encoder_of(model_type).backbone.get_input_embeddings().weight
+    embedding_VE = encoder_of(model_type).backbone.get_parameter("embeddings.word_embeddings.weight")
     assert torch.nonzero(embedding_VE.abs().sum(dim=1) == 0).flatten().tolist() == [PADDING]
 
 

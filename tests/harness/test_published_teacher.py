@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
 from harness.assemble import sequences
 from harness.data.atlas import AtlasData
@@ -55,7 +56,9 @@ def test_vectors_are_those_of_the_encoder_that_was_published(
 def test_prefixes_and_masks_of_a_checkpoint_are_its_own_on_each_side(checkpoint: Path) -> None:
     """What the checkpoint says of queries and documents holds; nothing here is assumed of them."""
     model = MultiVectorEncoder(str(checkpoint), device="cpu", prompts={"query": "Q ", "document": ""})
-    model[2].skiplist_words = ["</s>"]
+    mask = model[2]
+    assert isinstance(mask, MultiVectorMask)
+    mask.skiplist_words = ["</s>"]
     model.save_pretrained(str(checkpoint), create_model_card=False)
     teacher = PublishedEncoder(declared(checkpoint), CPU)
     query, document = (teacher.encode(["Kenya"], side) for side in Side)
@@ -120,6 +123,6 @@ def test_revision_that_can_move_is_refused_and_every_field_is_in_the_key() -> No
     hub = PublishedTeacher(checkpoint="colbert-ir/colbertv2.0", revision="c" * 40, token_size=128)
     for change in ({"revision": "main"}, {"checkpoint": "/models/colbert"}, {"token_size": 0}):
         with pytest.raises(ValueError, match=r"write|at least 1"):
-            replace(hub, **change)  # type: ignore[arg-type]
+            replace(hub, **change)
     others = [replace(hub, revision="d" * 40), replace(hub, token_size=64), replace(hub, checkpoint="a/b")]
     assert len({teacher.key for teacher in (hub, *others)}) == 4

@@ -15,8 +15,8 @@ from transformers import M2M100Config, M2M100ForConditionalGeneration, PreTraine
 
 from harness.assemble import materials, model_of, save
 from harness.data.atlas import AtlasData
-from harness.encoders import PADDING
 from harness.examples import Sequences, TranslationExamples
+from harness.families import PADDING
 from harness.translations import translate
 from harness.translator import QueryTranslator, TranslationModel
 from studies.bases import ATLAS_TRANSLATOR

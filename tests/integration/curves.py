@@ -20,8 +20,9 @@ from harness.remote import Task, train_worker
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.record import Metric
-from studies.schema.run import Precision, Teacher, Trained
+from studies.schema.run import Precision, Rung, Teacher, Trained
 from studies.schema.storage import Storage, write_json_atomic
+from tests.harness.published_encoder import write_encoder
 from tests.integration.results import journal, last_step
 from tests.integration.tiny import tiny_student, tiny_translator
 
@@ -72,8 +73,8 @@ class Curves:
         }
 
 
-def variants_of(revision: str) -> dict[str, Variant]:
-    """Everything that is trained, by name."""
+def variants_of(revision: str, published: Rung) -> dict[str, Variant]:
+    """Everything that is trained, by name; ``published`` is a rung with pretrained weights."""
     student = tiny_student(revision, steps=STEPS)
     translator = tiny_translator(revision, steps=STEPS)
     alone = replace(EVERY_STEP, workers=1, micro_batch=32)
@@ -99,12 +100,16 @@ def variants_of(revision: str) -> dict[str, Variant]:
         execution = replace(SELDOM, zero_stage=stage)
         found[f"whole, {name}"] = Variant(run=run, execution=execution)
         found[f"cut, {name}"] = Variant(run=run, execution=execution, is_cut=True)
+    frozen = replace(student, rung=published, frozen_embeddings=True)
+    found["published, ZeRO 2"] = Variant(run=frozen, execution=EVERY_STEP)
+    checkpointed = replace(EVERY_STEP, zero_stage=3, gradient_checkpointing=True)
+    found["published, ZeRO 3"] = Variant(run=frozen, execution=checkpointed)
     return found
 
 
 def train_all(revision: str, folder: Path) -> Curves:
     """Train every variant; all but teachers find the collection and the teacher that one worker trained."""
-    variants = variants_of(revision)
+    variants = variants_of(revision, write_encoder(folder / "published"))
     storages = {name: Storage.at(folder / name.replace(", ", "-").replace(" ", "-")) for name in variants}
     first = ("one worker", "translator, one worker")
     taught = storages["taught"]

@@ -1,10 +1,24 @@
 """How a run is executed changes nothing but the last digits: workers, sharding, accumulation, precision."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import load_file
+from sentence_transformers import MultiVectorEncoder
 
-from studies.schema.record import Metric
+from harness.assemble import collection, sequences, trained
+from harness.evaluate import evaluate
+from harness.export import export
+from harness.vectors import encode
+from studies.schema.cost import parameters_of
+from studies.schema.record import Metric, Role
+from studies.schema.run import Student
+from studies.schema.state import read_state
+from studies.schema.study import Labels, Point
 from tests.integration.curves import STEPS, Curves
+from tests.integration.tiny import tiny_study
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -22,6 +36,8 @@ SAME = 1e-5
         ("ZeRO 2", "ZeRO 0"),
         ("ZeRO 2", "ZeRO 1"),
         ("ZeRO 2", "ZeRO 3"),
+        # Pretrained, its lexicon frozen; under ZeRO 3 read into shares and with gradients checkpointed.
+        ("published, ZeRO 2", "published, ZeRO 3"),
     ],
 )
 def test_execution_in_fp32_gives_the_same_loss_curve(curves: Curves, one: str, other: str) -> None:
@@ -62,3 +78,28 @@ def test_bf16_stays_near_fp32_and_leaves_weights_in_fp32(curves: Curves) -> None
     assert not np.array_equal(rough, exact)
     np.testing.assert_allclose(rough, exact, rtol=0.05)
     assert {values.dtype for values in curves.weights("bf16").values()} == {np.dtype(np.float32)}
+
+
+def test_published_encoder_passes_through_training_export_and_evaluation(curves: Curves, tmp_path: Path) -> None:
+    """XLM-R in shape, with a SentencePiece tokenizer, from disk; its frozen lexicon stays as it was to the bit."""
+    variant, storage = curves.variants["published, ZeRO 3"], curves.storages["published, ZeRO 3"]
+    run = variant.run
+    assert isinstance(run, Student)
+    pretrained = load_file(Path(str(run.rung.weights), "model.safetensors"))
+    final = load_file(storage.final(variant.task.key) / "backbone" / "model.safetensors")
+    for name, values in final.items():
+        is_frozen = name == "embeddings.word_embeddings.weight"
+        assert np.array_equal(values, pretrained[f"roberta.{name}"]) is is_frozen, name
+    held = read_state(storage, variant.task.key).facts["held_weights"]
+    assert held < 0.62 * parameters_of(run).total, "a worker held more than its half and the small weights"
+
+    study = tiny_study(run.teacher.collection.revision)
+    point = Point(key=variant.task.key, run=run, role=Role.STUDENT, labels=Labels())
+    evaluate(storage, run, study.evaluation)
+    reader = MultiVectorEncoder(str(export(storage, study, point, tmp_path / "model")), device="cpu")
+    texts = ["Deutschland", "Shilingi ya Kenya"]
+    atlas = collection(storage, run.teacher.collection)
+    ours = encode(trained(storage, variant.task.key), sequences(atlas, texts, run.rung), torch.device("cpu"))
+    theirs = reader.encode_query(texts)
+    assert [len(found) for found in theirs] == ours.lengths.tolist()
+    torch.testing.assert_close(torch.cat(list(theirs)), ours.tokens_TH, rtol=0, atol=1e-5)

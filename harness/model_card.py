@@ -1,0 +1,129 @@
+"""The README of an exported model: what it reads, what it was trained on, what it is worth, and which run it is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
+
+from harness.description import flattened
+from studies.languages import LANGUAGES
+from studies.schema.cost import parameters_of
+from studies.schema.key import canonical, run_key
+from studies.schema.run import Student, Teacher
+from studies.schema.study import Point, Study
+
+Measured = Mapping[str, Mapping[str, float]]
+"""Value by measure and language."""
+
+ENGLISH = "en"
+
+
+def model_card(study: Study, point: Point, measured: Measured, flags: Sequence[str]) -> str:
+    """Markdown under a YAML header, as model hubs read it."""
+    run = point.run
+    assert isinstance(run, Teacher | Student)
+    return "\n".join([*_header(run), "", *_what_it_is(run), "", *_data(run), "", *_worth(study, measured, flags), "",
+                      *_origin(study, point, run), "", *_licence(run), ""])  # fmt: skip
+
+
+def _header(run: Teacher | Student) -> Iterable[str]:
+    yield "---"
+    yield "language:"
+    yield from (f"- {code}" for code in _languages(run))
+    yield from ("library_name: sentence-transformers", "license: other", "license_name: see-licence-below")
+    if run.rung.weights is not None:
+        yield f"base_model: {run.rung.weights}"
+    yield "tags:"
+    yield from ("- multi-vector", "- late-interaction", "- cross-lingual-retrieval", "---")
+
+
+def _languages(run: Teacher | Student) -> list[str]:
+    """Codes of the languages that a model was trained to read."""
+    match run:
+        case Teacher():
+            return [ENGLISH]
+        case Student():
+            return sorted(language for language, share in run.bitext.exposure if share > 0)
+        case unknown:
+            assert_never(unknown)
+
+
+def _what_it_is(run: Teacher | Student) -> Iterable[str]:
+    counted = parameters_of(run)
+    yield f"# {run.rung.name}: a multi-vector encoder"
+    yield ""
+    yield (
+        f"{counted.non_embedding:,} parameters in its layers, {counted.total:,} in all. It gives one unit vector of "
+        f"{(run if isinstance(run, Teacher) else run.teacher).token_size} numbers a token; a passage's score is MaxSim."
+    )
+    yield ""
+    match run:
+        case Teacher():
+            yield "It reads English queries and passages."
+        case Student():
+            yield (
+                f"It reads queries in {_spoken(run)}; passages are read by its teacher, run `{run_key(run.teacher)}`, "
+                "which is exported in the same way."
+            )
+        case unknown:
+            assert_never(unknown)
+    yield ""
+    yield from ("```python", "from sentence_transformers import MultiVectorEncoder", "")
+    yield from ('reader = MultiVectorEncoder("this directory")', 'vectors = reader.encode_query(["a query"])', "```")
+
+
+def _spoken(run: Student) -> str:
+    known = {language.code: language.name for language in LANGUAGES}
+    return ", ".join(known.get(code, code) for code in _languages(run))
+
+
+def _data(run: Teacher | Student) -> Iterable[str]:
+    yield "## Trained on"
+    yield ""
+    choices = dict(flattened(canonical(run.objective), "objective"))
+    objective = ", ".join(f"{name.removeprefix('objective.')} {text}" for name, text in choices.items())
+    examples = f"{run.schedule.steps:,} steps of {run.global_batch} examples, objective: {objective}"
+    match run:
+        case Teacher():
+            yield f"English queries of the collection `atlas {run.collection.revision}`, CLDR's names; {examples}."
+        case Student():
+            yield (
+                f"At most {run.bitext.lines:,} lines a language of bitext with English from the collection "
+                f"`atlas {run.bitext.collection.revision}`, CLDR's names; {examples}."
+            )
+            yield ""
+            yield "Share of the lines that each language got:"
+            yield ""
+            yield ", ".join(f"{language} {share:g}" for language, share in run.bitext.exposure)
+        case unknown:
+            assert_never(unknown)
+
+
+def _worth(study: Study, measured: Measured, flags: Sequence[str]) -> Iterable[str]:
+    names = list(measured)
+    yield "## Measured"
+    yield ""
+    yield f"On {study.split} queries, the {study.depth} best passages of each, against all passages of the collection."
+    yield ""
+    yield f"| language | {' | '.join(names)} |"
+    yield f"|---|{'---:|' * len(names)}"
+    for language in measured[names[0]]:
+        yield f"| {language} | {' | '.join(f'{measured[name][language]:.4f}' for name in names)} |"
+    if flags:
+        yield ""
+        yield f"The run is flagged: {', '.join(flags)}. Read the figures with that in mind."
+
+
+def _origin(study: Study, point: Point, run: Teacher | Student) -> Iterable[str]:
+    yield "## Origin"
+    yield ""
+    yield f"Run `{point.key}` of study `{study.name}`, version {study.version}. Seed {run.seed}, {run.precision}."
+    weights = "random weights" if run.rung.weights is None else f"`{run.rung.weights}`"
+    yield f"Training began from {weights}. The study asks: {study.question}"
+
+
+def _licence(run: Teacher | Student) -> Iterable[str]:
+    yield "## Licence"
+    yield ""
+    yield "The training text is made of Unicode CLDR data, under the Unicode licence (Unicode-3.0)."
+    if run.rung.weights is not None:
+        yield f"The licence of `{run.rung.weights}` applies to what was trained from it."
+    yield "Whoever publishes the model names its licence in the header above."
