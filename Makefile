@@ -75,8 +75,11 @@ format: setup  ## bring every file into the common form
 	$(BIN)/ruff check --fix --quiet || true
 	$(BIN)/ruff format
 
+# A hundred kill points take well over an hour: python -m tests.benchmarks.bench_kill_points
+BENCHMARKS := $(filter-out %/bench_kill_points.py,$(wildcard tests/benchmarks/bench_*.py))
+
 bench: setup  ## run the benchmarks, which print ratios
-	@for file in tests/benchmarks/bench_*.py; do \
+	@for file in $(BENCHMARKS); do \
 	  module=$${file%.py}; echo "== $$file"; OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/python -m "$${module//\//.}"; \
 	done
 
