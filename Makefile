@@ -20,7 +20,7 @@ INSTALLED := $(VENV)/.installed
 HERE := not gpu and not network
 PACKAGES := $(wildcard studies harness cluster analysis)
 
-.PHONY: help setup demo ui test check formatting lint types contracts format bench clean
+.PHONY: help setup demo ui test drill check formatting lint types contracts format bench clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -56,6 +56,9 @@ ui: setup  ## serve the recorded runs in the MLflow UI until interrupted
 test: setup  ## run every test that needs no GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile -m '$(HERE) and not integration'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '$(HERE) and integration'
+
+drill: setup  ## disturb a small study on purpose and see that its numbers stay
+	OMP_NUM_THREADS=1 $(BIN)/python -m harness drill all
 
 check: formatting lint types contracts  ## formatting, lint, types and import contracts
 
