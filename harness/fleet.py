@@ -45,7 +45,7 @@ _NEEDED = ("gcs_server", "raylet")
 
 
 class RayEnded(RuntimeError):
-    """A process of the local Ray has ended; the message says which, and what to do."""
+    """The local Ray did not start, or has lost a process; the message says which, and what to do."""
 
 
 class Fleet:
@@ -211,14 +211,18 @@ def _connect() -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
     for name, value in LOCAL.items():
         os.environ.setdefault(name, value)
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-    )
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+        )
+    except Exception as error:
+        # Ray gives its processes 30 s, which a busy machine may exceed, and says so by a plain Exception.
+        raise RayEnded(f"Ray did not start on this machine: {last_line(error)} The same command tries again") from error
 
 
 def _needs(execution: Execution) -> tuple[int, ...]:
