@@ -20,7 +20,7 @@ INSTALLED := $(VENV)/.installed
 HERE := not gpu and not network
 PACKAGES := $(wildcard studies harness cluster analysis)
 
-.PHONY: help setup demo ui test check formatting lint types contracts format bench clean
+.PHONY: help setup demo ui test drill check formatting lint types contracts format bench clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -57,6 +57,9 @@ test: setup  ## run every test that needs no GPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile -m '$(HERE) and not integration'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '$(HERE) and integration'
 
+drill: setup  ## disturb a small study on purpose and see that its numbers stay
+	OMP_NUM_THREADS=1 $(BIN)/python -m harness drill all
+
 check: formatting lint types contracts  ## formatting, lint, types and import contracts
 
 formatting: setup
@@ -75,8 +78,11 @@ format: setup  ## bring every file into the common form
 	$(BIN)/ruff check --fix --quiet || true
 	$(BIN)/ruff format
 
+# A hundred kill points take well over an hour: python -m tests.benchmarks.bench_kill_points
+BENCHMARKS := $(filter-out %/bench_kill_points.py,$(wildcard tests/benchmarks/bench_*.py))
+
 bench: setup  ## run the benchmarks, which print ratios
-	@for file in tests/benchmarks/bench_*.py; do \
+	@for file in $(BENCHMARKS); do \
 	  module=$${file%.py}; echo "== $$file"; OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/python -m "$${module//\//.}"; \
 	done
 

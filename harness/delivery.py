@@ -24,6 +24,10 @@ MAX_PARAMETER_CHARACTERS = 6000
 PARENT = "study"
 
 
+REPLACED = "replaced-"
+"""How the folder of a store that a rebuild put aside begins, beside the new one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Heading:
     """The study as its parent run shows it; ``revision`` is that of the code."""
@@ -39,7 +43,8 @@ class Entry:
     """One run of a study as MLflow shows it.
 
     ``primary`` is the primary measure as ``ir_measures`` spells it, ``evaluation`` the key of the
-    evaluation that this study asks for, None where it asks for none.
+    evaluation that this study asks for, None where it asks for none. ``revision`` is that of the code that first showed
+    the run, empty for the heading's.
     """
 
     key: str
@@ -48,6 +53,7 @@ class Entry:
     name: str
     primary: str
     evaluation: str | None
+    revision: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,13 @@ LOCAL = {
 """Environment of a local Ray: on loopback alone, and worth as much as any other process."""
 
 EVALUATION_ATTEMPTS = 3
+
+_NEEDED = ("gcs_server", "raylet")
+"""Processes of a local Ray without which nothing goes on."""
+
+
+class RayEnded(RuntimeError):
+    """The local Ray did not start, or has lost a process; the message says which, and what to do."""
 
 
 class Fleet:
@@ -171,12 +179,27 @@ def _check_checkpoints(study: Study, storage: Storage, points: Sequence[Point]) 
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Use Ray; one that is started here is shut down again."""
+    """Use Ray; one that is started here is shut down again.
+
+    Meanwhile SIGTERM is an interruption like Ctrl-C, so that a batch system's notice saves what is under way; Ray would
+    make it the end of this process.
+    """
     _connect()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, before)
         ray.shutdown()
+
+
+def check_ray() -> None:
+    """Raise RayEnded when a Ray that was started here has lost a process; Ray itself waits a minute, then aborts us."""
+    node = ray._private.worker._global_node
+    dead = [name for name, _ in node.dead_processes()] if node is not None else []
+    for name in dead:
+        if name in _NEEDED:
+            raise RayEnded(f"Ray's {name} on this machine has ended, and with it training; the same command goes on")
 
 
 def _connect() -> None:
@@ -188,14 +211,18 @@ def _connect() -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
     for name, value in LOCAL.items():
         os.environ.setdefault(name, value)
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-    )
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+        )
+    except Exception as error:
+        # Ray gives its processes 30 s, which a busy machine may exceed, and says so by a plain Exception.
+        raise RayEnded(f"Ray did not start on this machine: {last_line(error)} The same command tries again") from error
 
 
 def _needs(execution: Execution) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.delivery import REPLACED
 from harness.evaluation_key import key_of
 from studies.schema.key import run_key, translator_key
 from studies.schema.run import TranslateQuery, Translator, teacher_of
@@ -64,6 +65,8 @@ def delete(storage: Storage, found: Sequence[Garbage]) -> tuple[Garbage, ...]:
 def _leftovers(storage: Storage) -> Iterator[Garbage]:
     for path in storage.leftovers():
         yield _item(path, "left by an attempt that died")
+    for path in sorted(storage.mlflow().glob(f"{REPLACED}*")):
+        yield _item(path, "MLflow store that a rebuild replaced")
 
 
 def _checkpoints(storage: Storage) -> Iterator[Garbage]:

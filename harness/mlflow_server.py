@@ -118,7 +118,7 @@ class MlflowServer:
 
     def is_ready(self) -> bool:
         """Whether the server answers, and on a port that is really its own."""
-        if self._record is None or not self.is_alive() or not _answers(self._record):
+        if self._record is None or not self.is_alive() or not answers(self._record.host, self._record.port):
             return False
         if not self._known_good:
             self._known_good = listens(members(self._record), self._record.port)
@@ -276,26 +276,32 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or host.startswith("127.")
 
 
-def _command(storage: Storage, host: str, port: int) -> list[str]:
-    """The server's command line; a plain artifact root without proxying lets readers do without a server."""
+def allowed_hosts(host: str) -> list[str]:
+    """Names under which a server at an address answers; a page in a browser that knows it by another is refused."""
     hosts = list(LOOPBACK_HOSTS)
     if not is_loopback(host):
         names = {socket.gethostname(), socket.getfqdn(), *(() if host == ANY_ADDRESS else (host,))}
         hosts += [spelling for name in sorted(names) for spelling in (name, f"{name}:*")]
         # MLflow's own default set besides loopback: private networks, where the header is an address.
         hosts += ["10.*", "192.168.*", "172.1[6-9].*", "172.2[0-9].*", "172.3[01].*"]
+    return hosts
+
+
+def _command(storage: Storage, host: str, port: int) -> list[str]:
+    """The server's command line; a plain artifact root without proxying lets readers do without a server."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", f"sqlite:///{storage.mlflow_database()}"),
         *("--default-artifact-root", str(storage.mlflow_artifacts()), "--no-serve-artifacts"),
         *("--host", host, "--port", str(port), "--workers", "1"),
-        *("--allowed-hosts", ",".join(hosts)),
+        *("--allowed-hosts", ",".join(allowed_hosts(host))),
     ]
 
 
-def _answers(record: ServerRecord) -> bool:
-    host = LOOPBACK if record.host == ANY_ADDRESS else record.host
-    connection = http.client.HTTPConnection(host, record.port, timeout=HEALTH_TIMEOUT_SECONDS)
+def answers(host: str, port: int) -> bool:
+    """Whether a server says that it is well."""
+    reached = LOOPBACK if host == ANY_ADDRESS else host
+    connection = http.client.HTTPConnection(reached, port, timeout=HEALTH_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == http.client.OK

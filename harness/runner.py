@@ -103,6 +103,7 @@ def _bring_home(
         try:
             working = True
             while working:
+                fleet.check_ray()
                 storage.check_room(SPARE_BYTES)
                 # Asked before storage is read: what the trainers leave last is then still seen and evaluated.
                 training = crew.is_training
@@ -113,6 +114,8 @@ def _bring_home(
                 working = training or crew.is_evaluating
                 time.sleep(TICK_SECONDS if working else 0)
             storage.check_room(SPARE_BYTES)
+        except fleet.RayEnded as ended:
+            return [*crew.problems, str(ended)]
         except KeyboardInterrupt:
             view.say("saving; interrupt again to end at once")
             write_json_atomic(storage.stop_request(study.name), {"schema": 1})

@@ -71,10 +71,13 @@ def _bring_home(search: Search, storage: Storage, writer: LedgerWriter, tracker:
         crew = Crew(search, storage, writer)
         try:
             while crew.is_working:
+                fleet.check_ray()
                 storage.check_room(SPARE_BYTES)
                 view.update(trial_statuses(search, storage))
                 tracker.tick(entries(search, storage), more=True)
                 time.sleep(TICK_SECONDS)
+        except fleet.RayEnded as ended:
+            return [*crew.problems, str(ended)]
         except KeyboardInterrupt:
             view.say("saving; interrupt again to end at once")
             write_json_atomic(storage.stop_request(search.name), {"schema": 1})

@@ -10,8 +10,10 @@ import os
 import time
 from collections.abc import Sequence
 
+from harness.addresses import check_no_secret
 from harness.delivery import PARENT, Delivered, Entry, Heading, forget, is_owed, read_delivered
 from harness.mlflow_server import LOOPBACK, MlflowServer, ServerFailed
+from harness.roster import enter
 from harness.tracking import Ledger, Unavailable, check_reachable
 from studies.schema.lease import Lease, LeaseHeld
 from studies.schema.record import State
@@ -37,6 +39,8 @@ class Tracker:
     """
 
     def __init__(self, storage: Storage, heading: Heading, tracking_uri: str | None = None, *, port: int = 0) -> None:
+        if tracking_uri is not None:
+            check_no_secret(tracking_uri, "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
         self._storage = storage
         self._heading = heading
         self._tracking_uri = tracking_uri
@@ -46,6 +50,7 @@ class Tracker:
         self._problems: dict[str, str] = {}
         self._failures = 0
         self._not_before = 0.0
+        self._entered: tuple[Entry, ...] = ()
         if self._server is not None:
             _bypass_proxies()
 
@@ -89,10 +94,12 @@ class Tracker:
 
         ``more`` says that further entries will come, so that the study is not finished yet whatever these are.
         """
+        self._enter(entries)
         self._step(entries, time.monotonic() + budget_seconds, more=more)
 
     def flush(self, entries: Sequence[Entry], *, timeout_seconds: float = 180.0) -> bool:
         """Deliver everything that storage holds by now; says whether it all arrived, and logs why not."""
+        self._enter(entries)
         deadline = time.monotonic() + timeout_seconds
         self._problems.clear()
         self._not_before = 0.0
@@ -113,6 +120,17 @@ class Tracker:
         self._ledger = None
         if self._server is not None:
             self._server.stop()
+
+    def _enter(self, entries: Sequence[Entry]) -> None:
+        """Keep in storage what is to be shown, so that it can be shown again without the study's declaration."""
+        if tuple(entries) == self._entered:
+            return
+        try:
+            enter(self._storage, self._heading, entries)
+        except OSError as error:
+            logger.warning("what MLflow shows is not kept in storage yet: %s", error)
+        else:
+            self._entered = tuple(entries)
 
     def _owed(self, entries: Sequence[Entry]) -> list[Entry]:
         owed = []

@@ -275,7 +275,7 @@ class Ledger:
             "mlflow.parentRunId": self._parent(),
             Tag.ROLE: entry.role,
             Tag.STATE: read_state(self._storage, entry.key).state,
-            Tag.REVISION: self._heading.revision,
+            Tag.REVISION: entry.revision or self._heading.revision,
             "mlflow.note.content": _NOTES.get(entry.role, ""),
             **labels,
         }

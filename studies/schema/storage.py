@@ -157,20 +157,27 @@ class Storage:
     def translations(self, translator_key: str, name: str) -> Path:
         return self.root / "translations" / _name("translator key", translator_key) / _name("translations", name)
 
+    def studies(self) -> Path:
+        return self.root / "studies"
+
     def recipe(self, study: str, version: str) -> Path:
-        return self.root / "studies" / _name("study", study) / f"{_name('version', version)}.json"
+        return self.studies() / _name("study", study) / f"{_name('version', version)}.json"
+
+    def roster(self, study: str, version: str) -> Path:
+        """Which runs of a study version MLflow shows, and how."""
+        return self.studies() / _name("study", study) / "shown" / f"{_name('version', version)}.json"
 
     def ledger(self, search: str, version: str) -> Path:
         """What a search has asked for and decided, append-only."""
-        return self.root / "studies" / _name("search", search) / f"{_name('version', version)}.trials.jsonl"
+        return self.studies() / _name("search", search) / f"{_name('version', version)}.trials.jsonl"
 
     def study_lease(self, study: str) -> Path:
         """Held by the one driver that brings a study to its end."""
-        return self.root / "studies" / _name("study", study) / "lease"
+        return self.studies() / _name("study", study) / "lease"
 
     def stop_request(self, study: str) -> Path:
         """A file whose presence asks the driver of a study to save and end."""
-        return self.root / "studies" / _name("study", study) / "stop"
+        return self.studies() / _name("study", study) / "stop"
 
     # The readable copy
 

@@ -22,8 +22,10 @@ FROZEN = {
     "search": ["SEARCH", "--storage", "--tracking-uri"],
     "show": ["KEY", "STUDY", "--storage"],
     "stop": ["STUDY", "--storage"],
+    "drill": ["NAME", "--list"],
     "export": ["DIRECTORY", "KEY", "STUDY", "--storage"],
-    "ui": ["--host", "--port", "--storage"],
+    "serve": ["--allowed-hosts", "--artifacts", "--backend", "--host", "--port"],
+    "ui": ["--host", "--port", "--rebuild", "--storage"],
     "gc": ["--storage", "--yes"],
 }
 
@@ -64,6 +66,9 @@ def test_command_line_has_exactly_the_frozen_commands_and_flags() -> None:
         (["show", "first_look", "zz"], ["'zz'", "python -m harness plan first_look"]),
         (["status", "first_look", "--storage", "here"], ["'here'", "relative", "write '/"]),
         (["status", "first_look", "--storage", "s3://bucket/runs"], ["'s3'", "file:"]),
+        (["drill", "volcano"], ["'volcano'", "worker", "all"]),
+        (["serve", "--artifacts", "/tmp/a", "--backend", "sqlite:///a.db"], ["'sqlite'", "postgresql://USER@HOST"]),
+        (["serve", "--artifacts", "/tmp/a", "--backend", "postgresql://u:pw@h/d"], ["a secret", "PGPASSWORD"]),
         (["ui", "--storage", "/nowhere/at/all"], ["/nowhere/at/all", "run a study there first"]),
     ],
 )

@@ -18,58 +18,22 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from harness import mlflow_server
-from harness.journal import Journal, read_all
+from harness.journal import read_all
 from harness.mlflow_server import LOOPBACK, MlflowServer, ServerRecord, members, read_record
 from harness.mlflow_ui import serve_ui, ui
 from harness.process_group import bind_error
-from harness.tracker import Entry, Heading, Tracker
+from harness.tracker import Heading, Tracker
 from studies.schema.lease import Lease
 from studies.schema.record import State, Tag
 from studies.schema.state import write_state
 from studies.schema.storage import Storage
+from tests.harness.recorded import ENTRIES, EVALUATION, HEADING, KEYS, finish_run, make_run
 
 # Each server takes 5 s to come up on an idle machine and twenty on a busy one.
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADING = Heading(name="gap", version="1", question="Does the gap close?", revision="abc1234")
-KEYS = ("00000000000000a1", "00000000000000b2")
-STEPS = 400
-EVALUATION = "e0"
 WAIT_SECONDS = 60.0
-
-
-def entry(key: str) -> Entry:
-    labels = {"rung": "rung-1", "objective": "ot", "rotation": "0", "seed": key[-1], "none": ""}
-    return Entry(
-        key=key, role="student", labels=labels, name=f"student {key}", primary="nDCG@10", evaluation=EVALUATION
-    )
-
-
-ENTRIES = [entry(key) for key in KEYS]
-
-
-def make_run(storage: Storage, key: str, steps: int = STEPS) -> None:
-    """Lay out what training leaves behind: description, journal, state."""
-    path = storage.description(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    run = {"type": "Student", "objective": {"type": "Transport", "epsilon": 0.03}, "languages": ["de", "sw"]}
-    path.write_text(json.dumps({"run": run, "parameters": {"non_embedding": 3000, "total": 9000}}))
-    with Journal(storage.journal(key)) as journal:
-        for step in range(1, steps + 1):
-            journal.append(step, {"loss": 1 / step, "learning_rate": 1e-3, "gradient_norm": 2.0 + step})
-    write_state(storage, key, State.RUNNING)
-
-
-def finish_run(storage: Storage, key: str) -> None:
-    write_state(storage, key, State.FLAGGED, flags=("undertrained",))
-    measures = {
-        "measures": {"nDCG@10": {"de": 0.75, "sw": 0.25, "te": 0.5}, "AP": {"de": 0.5, "sw": 0.25, "te": 0.0}},
-        "exposure": {"de": 1.0, "sw": 0.1, "te": 0.1},
-    }
-    with storage.publish(storage.evaluation(key, EVALUATION)) as partial:
-        (partial / "measures.json").write_text(json.dumps(measures))
-        (partial / "per_query.parquet").write_bytes(b"PAR1")
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from harness.data.atlas import declare
+from harness.drills.command import Command
+from harness.drills.scene import Home, go_home
+from harness.drills.tiny import LANGUAGES, VOCABULARY, write_study
 from studies.schema.storage import Storage
-from tests.integration.command import STEPS, Command, Home, NewStudies, Start
 from tests.integration.curves import Curves, train_all
-from tests.integration.tiny import LANGUAGES, VOCABULARY, tiny_study, write_study
+from tests.integration.starting import NewStudies, Start
 
 
 @pytest.fixture(scope="session")
@@ -46,17 +48,9 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def home(revision: str, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The tiny study, run to its end without a disturbance; tests may look, and add to it what changes nothing."""
-    folder = tmp_path_factory.mktemp("home")
-    studies = folder / "studies"
-    studies.mkdir()
-    write_study(studies, f"tiny_study({revision!r}, steps={STEPS})")
-    storage = Storage.at(folder / "storage")
-    command = Command(storage, studies, "run", "tiny")
-    assert command.wait() == 0, command.output()
-    command.assert_nothing_left()
-    return Home(study=tiny_study(revision, steps=STEPS), studies=studies, storage=storage, command=command)
+    return go_home(tmp_path_factory.mktemp("home") / "home")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from safetensors.numpy import load_file
 
 from harness import fleet
+from harness.drills.results import journal, last_step
+from harness.drills.tiny import tiny_student, tiny_translator
 from harness.remote import Task, train_worker
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -23,8 +25,6 @@ from studies.schema.record import Metric
 from studies.schema.run import Precision, Rung, Teacher, Trained
 from studies.schema.storage import Storage, write_json_atomic
 from tests.harness.published_encoder import write_encoder
-from tests.integration.results import journal, last_step
-from tests.integration.tiny import tiny_student, tiny_translator
 
 STEPS = 40
 CUT = 19

@@ -18,14 +18,15 @@ import pytest
 from cluster.local import LocalRecord
 from cluster.local import State as LocalState
 from cluster.processes import family
+from harness.drills.command import WAIT_SECONDS, shared_memory
+from harness.drills.results import fingerprint
+from harness.drills.tiny import tiny_study, write_study
 from studies.schema.record import State
 from studies.schema.run import System
+from studies.schema.sources import TOP
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.study import expand
-from tests.integration.command import ROOT, WAIT_SECONDS, shared_memory
-from tests.integration.results import fingerprint
-from tests.integration.tiny import tiny_study, write_study
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -74,10 +75,8 @@ def make_checkout(folder: Path, revision: str) -> None:
     """A repository of the sources with a tiny study among the others."""
     rubbish = shutil.ignore_patterns("__pycache__")
     for package in ("studies", "harness", "cluster"):
-        shutil.copytree(ROOT / package, folder / package, ignore=rubbish)
-    (folder / "tests" / "integration").mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "integration" / "tiny.py", folder / "tests" / "integration")
-    shutil.copy(ROOT / ".gitignore", folder)
+        shutil.copytree(TOP / package, folder / package, ignore=rubbish)
+    shutil.copy(TOP / ".gitignore", folder)
     write_study(folder / "studies", f"tiny_study({revision!r}, steps={STEPS})")
     git(folder, "init")
     git(folder, "add", ".")

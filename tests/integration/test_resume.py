@@ -2,13 +2,13 @@
 
 import pytest
 
+from harness.drills.results import weights
+from harness.drills.tiny import MEASURES
 from harness.evaluate import evaluate
 from studies.schema.evaluation import Evaluation
 from studies.schema.run import Student
 from studies.schema.storage import read_manifest
 from tests.integration.curves import CUT, Curves
-from tests.integration.results import weights
-from tests.integration.tiny import MEASURES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

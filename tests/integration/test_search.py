@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from harness.drills.results import fingerprint
+from harness.drills.tiny import tiny_search, write_study
 from harness.journal import read_all
 from harness.trials import closed
 from studies.schema.record import Kind, State, Tag
@@ -12,9 +14,7 @@ from studies.schema.search import Search
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.trials import points_of, read_ledger
-from tests.integration.command import Start
-from tests.integration.results import fingerprint
-from tests.integration.tiny import tiny_search, write_study
+from tests.integration.starting import Start
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
@@ -36,7 +36,7 @@ def test_killed_search_goes_on_and_repeats_no_finished_trial(revision: str, tmp_
 
     follower = start(storage, studies, "search", search.name)
     assert follower.wait() == 0, follower.output()
-    follower.assert_nothing_left()
+    assert not follower.left_behind()
     after = read_ledger(storage.ledger(search.name, search.version))
     assert after.trials[: len(before.trials)] == before.trials
     assert after.verdicts[: len(before.verdicts)] == before.verdicts

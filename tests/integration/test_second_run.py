@@ -4,9 +4,11 @@ import resource
 
 import pytest
 
+from harness.drills.results import fingerprint
+from harness.drills.scene import Home
+from harness.drills.tiny import STEPS
 from studies.schema.study import expand
-from tests.integration.command import STEPS, Home, NewStudies, Start
-from tests.integration.results import fingerprint
+from tests.integration.starting import NewStudies, Start
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -32,7 +34,7 @@ def test_new_measure_evaluates_again_and_trains_nothing(home: Home, new_studies:
     }
     command = start(home.storage, folder, "run", "tiny")
     assert command.wait() == 0, command.output()
-    command.assert_nothing_left()
+    assert not command.left_behind()
     for point in expand(home.study):
         assert fingerprint(home.storage.final(point.key)) == trained[point.key]
         assert fingerprint(home.storage.run(point.key)).get("journal.jsonl") == journals[point.key]

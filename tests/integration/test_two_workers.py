@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 from sentence_transformers import MultiVectorEncoder
 
 from harness.assemble import collection, sequences, trained
+from harness.drills.tiny import tiny_study
 from harness.evaluate import evaluate
 from harness.export import export
 from harness.vectors import encode
@@ -18,7 +19,6 @@ from studies.schema.run import Student
 from studies.schema.state import read_state
 from studies.schema.study import Labels, Point
 from tests.integration.curves import STEPS, Curves
-from tests.integration.tiny import tiny_study
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

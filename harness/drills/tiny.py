@@ -13,7 +13,7 @@ from studies.schema.execution import Execution
 from studies.schema.objective import Contrastive
 from studies.schema.run import Atlas, Bitext, Rung, Schedule, Student, Translator
 from studies.schema.search import Choice, Halving, LogUniform, Parameter, Search
-from studies.schema.study import Law, ResourceEffect, Study
+from studies.schema.study import Law, ResourceEffect, Study, expand
 
 LANGUAGES = ("de", "sw")
 VOCABULARY = 1000
@@ -23,9 +23,12 @@ from dataclasses import replace
 from ir_measures import Success
 from studies.schema.axes import vary
 from studies.schema.execution import Execution
-from tests.integration.tiny import MEASURES, tiny_search, tiny_study
+from harness.drills.tiny import EXECUTION, MEASURES, point_of_tiny, search_around, tiny_search, tiny_study
 """
 """What a written study may use."""
+
+STEPS = 120
+"""Enough for three checkpoints and for a kill to come in between."""
 
 EXECUTION = Execution(micro_batch=16, log_every=5, checkpoint_every=20, keep_checkpoints=2)
 
@@ -120,6 +123,36 @@ def tiny_search(revision: str, *, trials: int = 4, steps: int = 60) -> Search:
         halving=Halving(first=steps // 4, factor=2),
         first=({"epsilon": 0.03, "learning_rate": 0.006, "clip": "at 1"},),
         execution=replace(EXECUTION, workers=1),
+    )
+
+
+def point_of_tiny(revision: str, key: str) -> Student:
+    """A student of the tiny study by its key."""
+    return next(
+        point.run
+        for point in expand(tiny_study(revision, steps=STEPS))
+        if point.key == key and isinstance(point.run, Student)
+    )
+
+
+def search_around(base: Student) -> Search:
+    """Two trials, the first of which is the run ``base`` itself; a worker group that dies is not started again."""
+    rate = base.optimiser.learning_rate
+    steps = base.schedule.steps
+    return Search(
+        name="search_around",
+        version="1",
+        question="Does a search survive a trial that breaks off?",
+        base=base,
+        space=(
+            Parameter(name="learning_rate", path="optimiser.learning_rate", domain=LogUniform(low=1e-4, high=0.05)),
+        ),
+        measure=nDCG @ 10,
+        trials=2,
+        seed=0,
+        halving=Halving(first=steps // 2, factor=2),
+        first=({"learning_rate": rate}, {"learning_rate": rate / 10}),
+        execution=replace(EXECUTION, max_failures=0),
     )
 
 

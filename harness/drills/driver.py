@@ -1,4 +1,4 @@
-"""python -m tests.integration.driver FOLDER ...: the harness, with the studies of a folder beside its own."""
+"""python -m harness.drills.driver FOLDER ...: the harness, with the studies of a folder beside its own."""
 
 import sys
 

@@ -6,19 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
+from studies.schema.sources import TOP
 from studies.schema.storage import Storage
-from studies.schema.study import Study
-
-ROOT = Path(__file__).resolve().parents[2]
-STEPS = 120
-"""Enough for three checkpoints and for a kill to come in between."""
 
 SAMPLE_SECONDS = 0.5
 PORTS_SECONDS = 5.0
@@ -31,29 +26,44 @@ LEAVE_SECONDS = 90.0
 """How long watchdogs may take: the tracking server outlives its last user by 15 s, two agents of Ray a killed driver
 by the 60 s in which they try to report its end."""
 
+MEMORY = Path("/dev/shm")
+
+
+class DrillFailed(RuntimeError):
+    """Something that was promised did not happen; the message says what did."""
+
 
 class Command:
     """A running command; ``family`` and ``titles`` are of every process that was ever seen below it.
 
     ``exposed`` are titles of those that listened beyond loopback; into ``compiled`` goes what torch extensions build.
+    ``environment`` is set on top of this process's own.
     """
 
-    def __init__(self, storage: Storage, studies: Path, *words: str, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        studies: Path,
+        *words: str,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._memory = shared_memory()
         self._log = log or storage.root.with_name(f"{storage.root.name}.log")
         self.compiled = self._log.with_suffix(".compiled")
-        environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
+        own = {
+            "PYTHONPATH": str(TOP),
             "HARNESS_STORAGE": str(storage.root),
             "TORCH_EXTENSIONS_DIR": str(self.compiled),
         }
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.driver", str(studies), *words],
-                cwd=ROOT,
+                [sys.executable, "-m", "harness.drills.driver", str(studies), *words],
+                cwd=TOP,
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env={**os.environ, **own, **(environment or {})},
             )
         self._driver = psutil.Process(self._process.pid)
         self.family: set[psutil.Process] = set()
@@ -62,17 +72,25 @@ class Command:
         self.exposed: set[str] = set()
         threading.Thread(target=self._watch, daemon=True).start()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def output(self) -> str:
         """What the command has said so far."""
         return self._log.read_text(errors="replace")
 
     def wait(self, seconds: float = WAIT_SECONDS) -> int:
-        """Exit status of the command; one that takes longer is ended and fails the test."""
+        """Exit status of the command; one that takes longer is ended, and DrillFailed raised."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.end()
-            raise AssertionError(f"no end within {seconds:g} s:\n{self.output()}") from None
+            raise DrillFailed(f"no end within {seconds:g} s:\n{self.output()}") from None
+
+    def terminate(self) -> None:
+        """SIGTERM to the driver alone, as a batch system sends it before it kills."""
+        self._process.terminate()
 
     def kill(self) -> None:
         """SIGKILL the driver alone."""
@@ -82,37 +100,41 @@ class Command:
     def end(self) -> None:
         """SIGKILL the driver and all that came of it."""
         self.kill()
-        for process in self._living():
+        for process in self.living():
             with contextlib.suppress(psutil.Error):
                 process.kill()
 
     def wait_until(self, happened: Callable[[], object]) -> None:
-        """Wait for something to happen while the command runs."""
+        """Wait for something to happen while the command runs; DrillFailed when it cannot any more."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not happened():
-            assert self._process.poll() is None, f"the command ended before it happened:\n{self.output()}"
-            assert time.monotonic() < deadline, f"it did not happen in time:\n{self.output()}"
+            if not self.is_running:
+                raise DrillFailed(f"the command ended before it happened:\n{self.output()}")
+            if time.monotonic() > deadline:
+                raise DrillFailed(f"it did not happen in time:\n{self.output()}")
             time.sleep(POLL_SECONDS)
+
+    def living(self, title: str = "") -> list[psutil.Process]:
+        """Processes of the family that live, those with ``title`` in their command line."""
+        return [process for process in list(self.family) if _is_alive(process) and title in _title(process)]
 
     def train_workers(self) -> list[psutil.Process]:
         """Living processes that train."""
-        return [process for process in self._living() if "RayTrainWorker" in _title(process)]
+        return self.living("RayTrainWorker")
 
-    def assert_no_process_left(self) -> None:
-        """Every process gone; watchdogs get their time."""
+    def left_processes(self) -> list[str]:
+        """Titles of processes that stay; watchdogs get their time."""
         deadline = time.monotonic() + LEAVE_SECONDS
-        while time.monotonic() < deadline and self._living():
+        while time.monotonic() < deadline and self.living():
             time.sleep(SAMPLE_SECONDS)
-        left = [_title(process) for process in self._living()]
-        assert not left, f"still running: {left}"
+        return [f"process {process.pid}: {_title(process)}" for process in self.living()]
 
-    def assert_nothing_left(self) -> None:
-        """Every process gone, every port of theirs free, shared memory as before."""
-        self.assert_no_process_left()
-        left = shared_memory() - self._memory
-        assert not left, f"still in shared memory: {left}"
-        taken = [c.laddr for c in psutil.net_connections("tcp") if self._is_ours(c)]
-        assert not taken, f"still listened on: {taken}"
+    def left_behind(self) -> list[str]:
+        """What stays of the command: processes, ports of theirs that an orphan listens on, names in shared memory."""
+        left = self.left_processes()
+        ports = [c.laddr for c in psutil.net_connections("tcp") if self._is_ours(c)]
+        memory = [name for name in sorted(shared_memory() - self._memory) if not _is_used_elsewhere(name)]
+        return [*left, *(f"port {port}" for port in ports), *(f"shared memory {name}" for name in memory)]
 
     def _is_ours(self, connection: Any) -> bool:
         """Whether an orphan listens on a port that was ours; somebody else's process may have been given it since."""
@@ -122,20 +144,17 @@ class Command:
             return psutil.Process(connection.pid).ppid() == 1
         return False
 
-    def _living(self) -> list[psutil.Process]:
-        return [process for process in list(self.family) if _is_alive(process)]
-
     def _watch(self) -> None:
         """Note every process below the driver while it lives, and now and then where they listen."""
         look_at_ports = 0.0
-        while self._process.poll() is None:
+        while self.is_running:
             with contextlib.suppress(psutil.Error):
                 below = self._driver.children(recursive=True)
                 self.titles.update(_title(process) for process in below)
                 self.family.update(below)
             if time.monotonic() > look_at_ports:
                 look_at_ports = time.monotonic() + PORTS_SECONDS
-                for process in self._living():
+                for process in self.living():
                     with contextlib.suppress(psutil.Error):
                         listening = _listening(process.net_connections("tcp"))
                         self.ports.update(port for _, port in listening)
@@ -143,29 +162,23 @@ class Command:
             time.sleep(SAMPLE_SECONDS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Home:
-    """A study that nobody disturbed: its declaration, the folder it is declared in, its storage, and what ran it."""
-
-    study: Study
-    studies: Path
-    storage: Storage
-    command: Command
-
-
-NewStudies = Callable[[str], Path]
-"""Makes a folder with a study named tiny, declared by an expression."""
-
-
-class Start(Protocol):
-    """Starts the command line as :class:`Command` does, and ends it with the test."""
-
-    def __call__(self, storage: Storage, studies: Path, *words: str, log: Path | None = None) -> Command: ...
-
-
 def shared_memory() -> set[str]:
     """Names in the machine's shared memory."""
-    return set(os.listdir("/dev/shm"))
+    return set(os.listdir(MEMORY))
+
+
+def _is_used_elsewhere(name: str) -> bool:
+    """Whether a name in shared memory is another user's, or a living process maps it; ours have all ended."""
+    path = MEMORY / name
+    with contextlib.suppress(OSError):
+        if path.stat().st_uid != os.geteuid():
+            return True
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if any(region.path == str(path) for region in process.memory_maps()):
+                    return True
+        return False
+    return True
 
 
 def _is_alive(process: psutil.Process) -> bool:
