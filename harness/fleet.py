@@ -195,7 +195,7 @@ def connected() -> Iterator[None]:
 
 def check_ray() -> None:
     """Raise RayEnded when a Ray that was started here has lost a process; Ray itself waits a minute, then aborts us."""
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node
     dead = [name for name, _ in node.dead_processes()] if node is not None else []
     for name in dead:
         if name in _NEEDED:

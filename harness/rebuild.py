@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.delivery import REPLACED, Entry, forget
-from harness.mlflow_server import END_SECONDS, MlflowServer, end_server, read_record
+from harness.mlflow_server import MlflowServer, end_server, read_record
+from harness.process_group import END_SECONDS
 from harness.roster import rosters, without_roster
 from harness.tracker import EMBEDDED, Tracker
 from studies.schema.storage import Lease, Storage
