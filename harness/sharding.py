@@ -144,6 +144,9 @@ def _deepspeed() -> Any:
     # Its own shared-memory collective would be compiled on first use (30 s, behind a lock file that a killed process
     # leaves locked for ever), and gloo does the same work.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # Weights are cut up before there is an engine, and how many workers share them is known from here on.
+    backend = deepspeed.accelerator.get_accelerator().communication_backend_name()
+    deepspeed.init_distributed(dist_backend=backend, dist_init_required=False)
     return deepspeed
 
 
