@@ -16,7 +16,7 @@ def described(run: Mapping[str, Json]) -> dict[str, str]:
     """Every choice that identifies a run, from its canonical description; runs that it needs stand there by key."""
     choices = dict(run)
     for name, value in run.items():
-        if isinstance(value, dict) and value["type"] in (Teacher.__name__, Translator.__name__):
+        if isinstance(value, dict) and value.get("type") in (Teacher.__name__, Translator.__name__):
             choices[name] = described_key(value)
     return dict(flattened(choices))
 
