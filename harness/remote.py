@@ -17,9 +17,9 @@ from studies.schema.execution import Execution
 from studies.schema.run import Retriever, Trained
 from studies.schema.storage import Storage
 
-NICE = 5
+NICE = 2
 """How much the evaluator's process gives way to others on its machine, of 19 at most: beside two busy trainers it still
-gets a quarter of a core, and so is done soon after them."""
+gets nearly half a core, and so is done soon after them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from studies.schema.study import Point, Study, expand, recipe
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 2.0
 """How often the driver looks at storage: an evaluation starts and a metric arrives at most this late."""
 
 FREE_BYTES = 500_000_000

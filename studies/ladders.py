@@ -76,10 +76,10 @@ ATLAS = Ladder(
     name="atlas",
     rungs=(
         _atlas("atlas-3k", 1, 16),
+        _atlas("atlas-7k", 1, 24),
         _atlas("atlas-13k", 1, 32),
         _atlas("atlas-28k", 1, 48),
-        _atlas("atlas-50k", 1, 64),
-        _atlas("atlas-112k", 1, 96),
+        _atlas("atlas-78k", 1, 80),
     ),
 )
 

@@ -10,8 +10,7 @@ What the answer decides
     ``ladders.atlas_learning_rate``.
 Status
     Written on 2026-11-25, before any of its trials. Version 2026.11.20 ran: 1,200 steps of 256 lines, and a largest
-    rung of width 136 where the ladder now has 112. This version, over the ladder and the batch as they are now, has
-    not been run.
+    rung of width 136 where the ladder now has 80. This version, over the ladder as it is now, has not been run.
 """
 
 from dataclasses import replace

@@ -22,7 +22,7 @@ from studies.schema.execution import Execution
 from studies.schema.run import Schedule
 from studies.schema.search import Halving, LogUniform, Parameter, Search
 
-_RUNG, _RATE = ATLAS.rungs[1]
+_RUNG, _RATE = ATLAS.rungs[2]
 
 SEARCH = Search(
     name="search_epsilon_lr",

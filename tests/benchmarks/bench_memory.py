@@ -39,23 +39,23 @@ RUNGS = {rung.name: rung for rung, _ in ATLAS.rungs}
 MIB = 2**20
 STEP = "a step of the engine"
 
-LARGER = replace(OPTICAL_ATLAS, rung=RUNGS["atlas-112k"])
+LARGER = replace(OPTICAL_ATLAS, rung=RUNGS["atlas-78k"])
 DEEP = replace(
     LARGER, rung=replace(LARGER.rung, name="6 layers", architecture=replace(LARGER.rung.architecture, num_layers=6))
 )
 CASES: dict[str, tuple[Student, Execution]] = {
     **{
         f"{name}, ZeRO {stage}": (replace(OPTICAL_ATLAS, rung=RUNGS[name]), Execution(workers=1, zero_stage=stage))
-        for name in ("atlas-3k", "atlas-28k", "atlas-112k")
+        for name in ("atlas-3k", "atlas-28k", "atlas-78k")
         for stage in (0, 2, 3)
     },
-    "atlas-112k, ZeRO 1, 2 workers": (LARGER, Execution(workers=2, zero_stage=1)),
-    "atlas-112k, ZeRO 2, 2 workers": (LARGER, Execution(workers=2, zero_stage=2)),
-    "atlas-112k, ZeRO 3, 2 workers": (LARGER, Execution(workers=2, zero_stage=3)),
-    "atlas-112k, micro-batch 32": (LARGER, Execution(workers=1, micro_batch=32)),
-    "atlas-112k, bf16": (replace(LARGER, precision=Precision.BF16), Execution(workers=1)),
-    "atlas-112k, frozen lexicon": (replace(LARGER, frozen_embeddings=True), Execution(workers=1)),
-    "atlas-112k, pooled": (replace(LARGER, objective=PooledMSE()), Execution(workers=1)),
+    "atlas-78k, ZeRO 1, 2 workers": (LARGER, Execution(workers=2, zero_stage=1)),
+    "atlas-78k, ZeRO 2, 2 workers": (LARGER, Execution(workers=2, zero_stage=2)),
+    "atlas-78k, ZeRO 3, 2 workers": (LARGER, Execution(workers=2, zero_stage=3)),
+    "atlas-78k, micro-batch 32": (LARGER, Execution(workers=1, micro_batch=32)),
+    "atlas-78k, bf16": (replace(LARGER, precision=Precision.BF16), Execution(workers=1)),
+    "atlas-78k, frozen lexicon": (replace(LARGER, frozen_embeddings=True), Execution(workers=1)),
+    "atlas-78k, pooled": (replace(LARGER, objective=PooledMSE()), Execution(workers=1)),
     "6 layers": (DEEP, Execution(workers=1)),
     "6 layers, checkpointed": (DEEP, Execution(workers=1, gradient_checkpointing=True)),
 }
