@@ -1,6 +1,7 @@
 """A store made anew from storage alone shows what delivery, bit by bit, had made of the same runs."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,14 @@ def deliver(storage: Storage, heading: Heading, entries: list[Entry], *, is_all:
         tracker.close()
 
 
-def contents(storage: Storage) -> dict[str, Any]:
+def store(storage: Storage, copy: Path) -> MlflowClient:
+    """A reader of a copy of the database: MLflow keeps a file that it once read open, whatever takes its place."""
+    shutil.copy(storage.mlflow_database(), copy)
+    return MlflowClient(f"sqlite:///{copy}")
+
+
+def contents(client: MlflowClient) -> dict[str, Any]:
     """All that every run shows, by version and name; ids and the times of parents are the store's own."""
-    client = MlflowClient(f"sqlite:///{storage.mlflow_database()}")
     experiment = client.get_experiment_by_name(HEADING.name)
     assert experiment is not None
     found: dict[str, Any] = {"experiment": experiment.tags}
@@ -85,7 +91,7 @@ def test_store_made_anew_equals_what_was_delivered_bit_by_bit(tmp_path: Path) ->
         with pytest.raises(ValueError, match="in use; end the study or the UI"):
             rebuild(storage, str)
         deliver(storage, LATER, [replace(ENTRIES[1], name="shared", evaluation=None)])
-    before = contents(storage)
+    before = contents(store(storage, tmp_path / "before.db"))
     assert {run["tags"][Tag.REVISION] for name, run in before.items() if "1 student" in name} == {"abc1234", "other"}
     with storage.lease(storage.study_lease(HEADING.name)), pytest.raises(LeaseHeld):
         rebuild(storage, str)
@@ -93,7 +99,8 @@ def test_store_made_anew_equals_what_was_delivered_bit_by_bit(tmp_path: Path) ->
     said: list[str] = []
     aside = rebuild(storage, said.append)
     assert said == ["gap 1: 2 runs", "gap 2: 1 runs"]
-    after = contents(storage)
+    after = contents(store(storage, tmp_path / "after.db"))
+    assert before["1 student 00000000000000a1"]["files"].keys() >= {"run.json", "evaluation/per_query.parquet"}
     assert after.keys() == before.keys()
     assert [(name, part) for name in before for part in before[name] if after[name][part] != before[name][part]] == []
     assert aside is not None
