@@ -102,8 +102,8 @@ def _check_backend(backend: str) -> None:
             "(one person's runs need no such server: python -m harness ui)"
         )
     check_no_secret(backend, "PGPASSWORD, or PGPASSFILE,")
-    if importlib.util.find_spec("psycopg2") is None:
-        raise ValueError("PostgreSQL needs a driver; python -m pip install psycopg2-binary")
+    if importlib.util.find_spec("psycopg") is None:
+        raise ValueError("PostgreSQL needs a driver; python -m pip install 'psycopg[binary]'")
 
 
 def _command(artifacts: Path, host: str, port: int, names: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """A store made anew from storage alone shows what delivery, bit by bit, had made of the same runs."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from harness.mlflow_ui import ui
 from harness.rebuild import rebuild
 from harness.roster import rosters
 from harness.tracker import Tracker
-from studies.schema.record import State, Tag
-from studies.schema.state import write_state
+from studies.schema.record import Tag
 from studies.schema.storage import LeaseHeld, Storage
 from tests.harness.recorded import ENTRIES, HEADING, KEYS, finish_run, make_run
 
@@ -38,9 +38,14 @@ def deliver(storage: Storage, heading: Heading, entries: list[Entry], *, is_all:
         tracker.close()
 
 
-def contents(storage: Storage) -> dict[str, Any]:
+def store(storage: Storage, copy: Path) -> MlflowClient:
+    """A reader of a copy of the database: MLflow keeps a file that it once read open, whatever takes its place."""
+    shutil.copy(storage.mlflow_database(), copy)
+    return MlflowClient(f"sqlite:///{copy}")
+
+
+def contents(client: MlflowClient) -> dict[str, Any]:
     """All that every run shows, by version and name; ids and the times of parents are the store's own."""
-    client = MlflowClient(f"sqlite:///{storage.mlflow_database()}")
     experiment = client.get_experiment_by_name(HEADING.name)
     assert experiment is not None
     found: dict[str, Any] = {"experiment": experiment.tags}
@@ -80,16 +85,13 @@ def test_store_made_anew_equals_what_was_delivered_bit_by_bit(tmp_path: Path) ->
     with ui(storage, 0):
         # A later driver, of other code, finds more runs; a later version shares one and leaves it unfinished.
         deliver(storage, replace(HEADING, revision="other"), ENTRIES, is_all=False)
-        finish_run(storage, KEYS[1])
-        deliver(storage, HEADING, ENTRIES)
-        write_state(storage, KEYS[1], State.RUNNING)
         deliver(storage, LATER, [replace(ENTRIES[1], name="shared", evaluation=None)], is_all=False)
-        write_state(storage, KEYS[1], State.FLAGGED, flags=("undertrained",))
+        finish_run(storage, KEYS[1])
         deliver(storage, HEADING, ENTRIES)
         with pytest.raises(ValueError, match="in use; end the study or the UI"):
             rebuild(storage, str)
         deliver(storage, LATER, [replace(ENTRIES[1], name="shared", evaluation=None)])
-    before = contents(storage)
+    before = contents(store(storage, tmp_path / "before.db"))
     assert {run["tags"][Tag.REVISION] for name, run in before.items() if "1 student" in name} == {"abc1234", "other"}
     with storage.lease(storage.study_lease(HEADING.name)), pytest.raises(LeaseHeld):
         rebuild(storage, str)
@@ -97,7 +99,10 @@ def test_store_made_anew_equals_what_was_delivered_bit_by_bit(tmp_path: Path) ->
     said: list[str] = []
     aside = rebuild(storage, said.append)
     assert said == ["gap 1: 2 runs", "gap 2: 1 runs"]
-    assert contents(storage) == before
+    after = contents(store(storage, tmp_path / "after.db"))
+    assert before["1 student 00000000000000a1"]["files"].keys() >= {"run.json", "evaluation/per_query.parquet"}
+    assert after.keys() == before.keys()
+    assert [(name, part) for name in before for part in before[name] if after[name][part] != before[name][part]] == []
     assert aside is not None
     assert (aside / storage.mlflow_database().name).exists()
     assert aside in [item.path for item in garbage(storage, ())]
