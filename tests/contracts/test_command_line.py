@@ -62,7 +62,7 @@ def test_command_line_has_exactly_the_frozen_commands_and_flags() -> None:
         (["search", "first_look"], ["is a study", "python -m harness run first_look"]),
         (["search", "search_epsilon_rl"], ["did you mean search_epsilon_lr?"]),
         (["show", "search_epsilon_lr", "zz"], ["'zz'", "python -m harness plan search_epsilon_lr"]),
-        (["run", "first_look", "--only", "atlas-79k"], ["'atlas-79k'", "did you mean atlas-78k?"]),
+        (["run", "first_look", "--only", "atlas-29k"], ["'atlas-29k'", "did you mean atlas-28k?"]),
         (["show", "first_look", "zz"], ["'zz'", "python -m harness plan first_look"]),
         (["status", "first_look", "--storage", "here"], ["'here'", "relative", "write '/"]),
         (["status", "first_look", "--storage", "s3://bucket/runs"], ["'s3'", "file:"]),
