@@ -9,12 +9,12 @@ Expectation
 What the answer decides
     Whether the full study needs rungs beyond those at hand, and which law it should declare for the effect.
 Status
-    Version 2 was declared on 2026-11-20, before any of its runs. Learning rates were first set by hand and then kept
-    by ``search_atlas_rates``, on validation queries. Batch, steps and the largest width were chosen by the loss on
-    held-out lines, so that no rung should still be improving (one of width 136 was). The teacher's temperature and the
-    single layer were compared in trial runs on test queries under version 1, and again on validation queries for this
-    one, which changed neither. Exploratory: version 1 had shown an effect of exposure. One seed: its intervals speak
-    of these trained models, not of training them again.
+    Declared on 2026-11-25. Learning rates were first set by hand and then kept by ``search_atlas_rates``, on validation
+    queries. Batch, steps and the largest width were chosen by the loss on held-out lines, so that no rung should still
+    be improving (one of width 136 was, and one of 80 at half the batch), and by what ten minutes hold. The teacher's
+    temperature and the single layer were compared in trial runs on test queries, and again on validation queries, which
+    changed neither. Exploratory: earlier versions, and trials of this one with other widths, had shown an effect of
+    exposure that grows with size. One seed: its intervals speak of these trained models, not of training them again.
 """
 
 from ir_measures import AP, P, R, Success, nDCG
