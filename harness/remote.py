@@ -18,8 +18,8 @@ from studies.schema.run import Retriever, Trained
 from studies.schema.storage import Storage
 
 NICE = 2
-"""How much the evaluator's process gives way to others on its machine, of 19 at most: beside two busy trainers it still
-gets nearly half a core, and so is done soon after them."""
+"""How much the evaluator's process gives way to others on its machine, of 19 at most: little, as it should be done soon
+after the trainers beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,7 @@ def _deepspeed() -> Any:
     """DeepSpeed, imported inside a worker and kept from compiling what is not needed."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    # DeepSpeed's autotuner imports MLflow where there is one: three seconds and 100 MB of a worker that never tunes.
+    # DeepSpeed's autotuner imports MLflow where there is one: 2.4 s of a core and 100 MB of a worker that never tunes.
     with _without("mlflow"):
         import deepspeed
     from deepspeed.utils import logger

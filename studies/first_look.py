@@ -11,7 +11,7 @@ What the answer decides
 Status
     Declared on 2026-11-25. Learning rates were first set by hand and then kept by ``search_atlas_rates``, on validation
     queries. Batch, steps and the largest width were chosen by the loss on held-out lines, so that no rung should still
-    be improving (one of width 136 was, and one of 80 at half the batch), and by what ten minutes hold. The teacher's
+    be improving (one of width 136 was, and one of 80 at half the batch), and to keep the whole short. The teacher's
     temperature and the single layer were compared in trial runs on test queries, and again on validation queries, which
     changed neither. Exploratory: earlier versions, and trials of this one with other widths, had shown an effect of
     exposure that grows with size. One seed: its intervals speak of these trained models, not of training them again.
