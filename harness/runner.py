@@ -11,6 +11,7 @@ from harness import fleet
 from harness.delivery import Entry, Heading
 from harness.description import describe
 from harness.evaluation_key import key_of
+from harness.leaving import saving
 from harness.outcome import Outcome
 from harness.progress import View
 from harness.revision import code_revision
@@ -22,7 +23,7 @@ from studies.schema.lineage import needs
 from studies.schema.record import State
 from studies.schema.run import System, Translator
 from studies.schema.state import read_state, write_state
-from studies.schema.storage import Storage, write_json_atomic
+from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand, recipe
 
 logger = logging.getLogger(__name__)
@@ -98,32 +99,41 @@ def _bring_home(
     view: View,
 ) -> list[str]:
     """Run trainers and evaluator until nothing is owed or nothing moves; returns what a person must know."""
-    keys = {point.key for point in points}
     with fleet.open_fleet(study, storage, points) as crew:
         try:
-            working = True
-            while working:
-                fleet.check_ray()
-                storage.check_room(SPARE_BYTES)
-                # Asked before storage is read: what the trainers leave last is then still seen and evaluated.
-                training = crew.is_training
-                rows = _rows(study, storage, keys)
-                crew.evaluate(_ready(storage, rows))
-                view.update(rows)
-                tracker.tick(entries)
-                working = training or crew.is_evaluating
-                time.sleep(TICK_SECONDS if working else 0)
-            storage.check_room(SPARE_BYTES)
+            with saving(crew, storage, study.name, view):
+                _watch(study, storage, points, entries, crew, tracker, view)
         except fleet.RayEnded as ended:
             return [*crew.problems, str(ended)]
-        except KeyboardInterrupt:
-            view.say("saving; interrupt again to end at once")
-            write_json_atomic(storage.stop_request(study.name), {"schema": 1})
-            crew.wait()
-            raise
         if storage.stop_request(study.name).exists():
             return [*crew.problems, "stopped on request; the same command goes on from here"]
         return crew.problems
+
+
+def _watch(
+    study: Study,
+    storage: Storage,
+    points: Sequence[Point],
+    entries: Sequence[Entry],
+    crew: fleet.Fleet,
+    tracker: Tracker,
+    view: View,
+) -> None:
+    """Show, evaluate and record what storage says, until trainers and evaluator have ended."""
+    keys = {point.key for point in points}
+    working = True
+    while working:
+        fleet.check_ray()
+        storage.check_room(SPARE_BYTES)
+        # Asked before storage is read: what the trainers leave last is then still seen and evaluated.
+        training = crew.is_training
+        rows = _rows(study, storage, keys)
+        crew.evaluate(_ready(storage, rows))
+        view.update(rows)
+        tracker.tick(entries)
+        working = training or crew.is_evaluating
+        time.sleep(TICK_SECONDS if working else 0)
+    storage.check_room(SPARE_BYTES)
 
 
 def _ready(storage: Storage, rows: Sequence[RunStatus]) -> list[Point]:

@@ -67,6 +67,8 @@ class Crew:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # It would print the traceback of a trial that breaks off; what went wrong is among the problems.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 

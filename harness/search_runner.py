@@ -7,6 +7,7 @@ from harness import fleet
 from harness.data.atlas import open_atlas
 from harness.delivery import Heading
 from harness.description import describe
+from harness.leaving import saving
 from harness.outcome import Outcome
 from harness.progress import View
 from harness.revision import code_revision
@@ -16,7 +17,7 @@ from harness.status import Phase, RunStatus
 from harness.tracker import Tracker
 from harness.trials import entries, impossible, owed, trial_statuses
 from studies.schema.search import Search, recipe
-from studies.schema.storage import Storage, write_json_atomic
+from studies.schema.storage import Storage
 from studies.schema.trials import LedgerWriter, points_of
 
 
@@ -70,19 +71,15 @@ def _bring_home(search: Search, storage: Storage, writer: LedgerWriter, tracker:
     with fleet.connected():
         crew = Crew(search, storage, writer)
         try:
-            while crew.is_working:
-                fleet.check_ray()
-                storage.check_room(SPARE_BYTES)
-                view.update(trial_statuses(search, storage))
-                tracker.tick(entries(search, storage), more=True)
-                time.sleep(TICK_SECONDS)
+            with saving(crew, storage, search.name, view):
+                while crew.is_working:
+                    fleet.check_ray()
+                    storage.check_room(SPARE_BYTES)
+                    view.update(trial_statuses(search, storage))
+                    tracker.tick(entries(search, storage), more=True)
+                    time.sleep(TICK_SECONDS)
         except fleet.RayEnded as ended:
             return [*crew.problems, str(ended)]
-        except KeyboardInterrupt:
-            view.say("saving; interrupt again to end at once")
-            write_json_atomic(storage.stop_request(search.name), {"schema": 1})
-            crew.wait()
-            raise
         if storage.stop_request(search.name).exists():
             return [*crew.problems, "stopped on request; the same command goes on from here"]
         return crew.problems
