@@ -1,5 +1,6 @@
 """Translators: their loss against loops, their texts the same however they are batched, models of other makers."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentencepiece
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from transformers import M2M100Config, M2M100ForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import (
+    M2M100Config,
+    M2M100ForConditionalGeneration,
+    MarianConfig,
+    MarianMTModel,
+    MarianTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from harness.assemble import materials, model_of, save
 from harness.data.atlas import AtlasData
@@ -238,6 +247,52 @@ def test_published_model_writes_the_declared_language_and_is_told_the_source(
     told = Told.from_pretrained(str(published), local_files_only=True)
     speaking = replace(opened, tokenizer=told, codes={"de": "deu_Latn"})
     assert speaking._encode(texts, "de")[0][1] == told.convert_tokens_to_ids("deu_Latn")
+
+
+def test_marian_model_with_its_sentencepiece_files_is_loaded_and_translates(atlas: AtlasData, tmp_path: Path) -> None:
+    german, english = texts_of(atlas, "de", 200), texts_of(atlas, "en", 200)
+    for name, texts in (("source", german), ("target", english)):
+        (tmp_path / f"{name}.txt").write_text("\n".join(texts), encoding="utf-8")
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(tmp_path / f"{name}.txt"), model_prefix=str(tmp_path / name), vocab_size=250, minloglevel=2
+        )
+    pieces = {"</s>": 0, "<unk>": 1}
+    for name in ("source", "target"):
+        model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / f"{name}.model"))
+        for place in range(3, model.get_piece_size()):
+            pieces.setdefault(model.id_to_piece(place), len(pieces))
+    pieces["<pad>"] = len(pieces)
+    (tmp_path / "vocab.json").write_text(json.dumps(pieces), encoding="utf-8")
+    tokenizer = MarianTokenizer(
+        source_spm=str(tmp_path / "source.model"),
+        target_spm=str(tmp_path / "target.model"),
+        vocab=str(tmp_path / "vocab.json"),
+    )
+    folder = tmp_path / "opus"
+    tokenizer.save_pretrained(folder)
+    shape: dict[str, Any] = {
+        f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in ("layers", "attention_heads")
+    }
+    padding = pieces["<pad>"]
+    torch.manual_seed(0)
+    MarianMTModel(
+        MarianConfig(
+            vocab_size=len(pieces),
+            d_model=16,
+            encoder_ffn_dim=16,
+            decoder_ffn_dim=16,
+            init_std=0.3,
+            pad_token_id=padding,
+            eos_token_id=0,
+            forced_eos_token_id=0,
+            decoder_start_token_id=padding,
+            **shape,
+        )
+    ).save_pretrained(folder)
+    opened = QueryTranslator.load(PublishedTranslator(weights=str(folder)))
+    ids = opened._encode(german[:1], "de")[0]
+    assert opened.tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == german[0].replace(" ", "")
+    assert any(opened.translate(german[:3], "de", SHORT))
 
 
 @pytest.mark.parametrize(

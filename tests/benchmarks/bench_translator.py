@@ -1,0 +1,88 @@
+"""Which learning rate the atlas' translator wants: python -m tests.benchmarks.bench_translator [RATE ...]
+
+Six rates, as many as ``search_objectives`` tries for every objective, each trained to the end on the bitext of
+rotation 0 and judged by chrF over validation queries; test queries are not read. Runs in this process on one thread,
+with AdamW and the batches of a real run. The best rate belongs into ``bases.ATLAS_TRANSLATOR``.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from sacrebleu import corpus_chrf
+
+from harness.assemble import collection, materials
+from harness.data.batches import BatchOrder
+from harness.data.names import ENGLISH
+from harness.sharding import adamw
+from harness.translator import QueryTranslator, build_translator
+from studies.bases import ATLAS_LANGUAGES, ATLAS_TRANSLATOR
+from studies.schema.axes import exposure_of
+from studies.schema.evaluation import Split
+from studies.schema.execution import Execution
+from studies.schema.run import Translator
+from studies.schema.storage import Storage
+from studies.schema.translation import GREEDY
+
+RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+QUERIES = 100
+"""Validation queries of each language that are translated."""
+
+EXPOSURE = exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)
+CPU = torch.device("cpu")
+
+
+def trained(storage: Storage, run: Translator) -> QueryTranslator:
+    """A translator after its whole schedule."""
+    data = materials(storage, run, Execution(), CPU)
+    model = build_translator(run.architecture, dropout=run.dropout, seed=run.seed)
+    optimiser = adamw(model, run.optimiser)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, run.schedule.factor)
+    order = BatchOrder(data.train.lengths, run.global_batch, run.seed)
+    for step in range(run.schedule.steps):
+        loss, _ = data.train.loss(model, order.indices(step), CPU)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), run.optimiser.clip_norm)
+        optimiser.step()
+        schedule.step()
+    tokenizer = collection(storage, run.bitext.collection).tokenizer()
+    return QueryTranslator(model=model.marian.eval(), tokenizer=tokenizer, codes={}, target=None)
+
+
+def chrf(storage: Storage, run: Translator, translator: QueryTranslator) -> tuple[float, float]:
+    """Mean chrF over the languages at full exposure, and over the others."""
+    queries = collection(storage, run.bitext.collection).queries[Split.VALIDATION][:QUERIES]
+    english = [query.texts[ENGLISH] for query in queries]
+    full, reduced = [], []
+    for language, share in run.bitext.exposure:
+        written = translator.translate([query.texts[language] for query in queries], language, GREEDY)
+        (full if share == 1.0 else reduced).append(corpus_chrf(written, [english]).score)
+    return statistics.mean(full), statistics.mean(reduced)
+
+
+def main(rates: Sequence[float]) -> None:
+    torch.set_num_threads(1)
+    print(f"{'rate':>7}  {'chrF full':>9}  {'reduced':>7}  {'s':>5}")
+    with tempfile.TemporaryDirectory() as folder:
+        storage = Storage.at(Path(folder))
+        for rate in rates:
+            run = replace(
+                ATLAS_TRANSLATOR,
+                bitext=replace(ATLAS_TRANSLATOR.bitext, exposure=EXPOSURE),
+                optimiser=replace(ATLAS_TRANSLATOR.optimiser, learning_rate=rate),
+            )
+            began = time.monotonic()
+            translator = trained(storage, run)
+            seconds = time.monotonic() - began
+            full, reduced = chrf(storage, run, translator)
+            print(f"{rate:7g}  {full:9.1f}  {reduced:7.1f}  {seconds:5.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main([float(word) for word in sys.argv[1:]] or RATES)
