@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.frame import Floats
 
@@ -66,6 +68,13 @@ def size_axis(axes: Axes, sizes_G: Floats) -> None:
     axes.set_xticks([], minor=True)
     axes.set_xlim(sizes_G.min() / 1.25, sizes_G.max() * 1.25)
     axes.set_xlabel("non-embedding parameters (log scale)", fontsize=10, color=INK)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 of every decade, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def short_count(count: float) -> str:

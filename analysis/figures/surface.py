@@ -1,10 +1,12 @@
 """A measure over two sampled parameters: the fitted surface, the trials, and the optimum with its interval."""
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import BLUE, GREY, INK, VERMILLION, headline, sheet, tidy
+from analysis.figures.canvas import BLUE, GREY, INK, VERMILLION, headline, plain_ticks, sheet, tidy
 from analysis.found import RungFound, dimensions, values_of
 from analysis.surface import Dimension, NoOptimum, Optimum, Surface
 from studies.schema.record import State
@@ -12,12 +14,13 @@ from studies.schema.search import Search
 
 LEVELS = 9
 _GRID = 80
+_ROOM = 0.03  # of the range, at either end
 
 
 def draw_surface(search: Search, rung: RungFound) -> Figure:
     """Contours where finished trials lie, the trials by how they ended, and the optimum's cross.
 
-    With one parameter the scores themselves, over it.
+    With one parameter the scores themselves over it, and the fitted curve.
     """
     figure = sheet(height=5.2)
     axes = figure.add_subplot()
@@ -37,13 +40,8 @@ def draw_surface(search: Search, rung: RungFound) -> Figure:
     _trials(axes, space, rung)
     if isinstance(rung.optimum, Optimum):
         _cross(axes, space, rung.optimum)
-    for each, set_scale, set_limits, set_label in (
-        (space[0], axes.set_xscale, axes.set_xlim, axes.set_xlabel),
-        (space[1], axes.set_yscale, axes.set_ylim, axes.set_ylabel),
-    ):
-        set_scale("log" if each.is_log else "linear")
-        set_limits(each.low, each.high)
-        set_label(f"{each.name}{' (log scale)' if each.is_log else ''}", fontsize=10, color=INK)
+    _scale(axes, "x", space[0])
+    _scale(axes, "y", space[1])
     note = "full: trained to the end, larger is better; ring: flagged solver, in no fit; x: pruned; +: failed"
     if isinstance(rung.optimum, NoOptimum):
         note += "\nno optimum is named, see below"
@@ -58,12 +56,31 @@ def _scores(axes: Axes, search: Search, along: Dimension, rung: RungFound) -> No
         if trial.score is not None:
             ended = trial.is_finished
             axes.scatter(x, trial.score, s=48, marker="o" if ended else "x", color=BLUE if ended else GREY, zorder=4)
-    axes.set_xscale("log" if along.is_log else "linear")
-    axes.set_xlim(along.low, along.high)
-    axes.set_xlabel(f"{along.name}{' (log scale)' if along.is_log else ''}", fontsize=10, color=INK)
+    if isinstance(rung.surface, Surface):
+        at = np.linspace(-1, 1, _GRID)
+        values = np.array([rung.surface.value(0, each) for each in at])
+        axes.plot(values, rung.surface.scores(values[:, None]), color=GREY, linewidth=1.2, zorder=2)
+    if isinstance(rung.optimum, Optimum):
+        best = rung.optimum.values[along.name]
+        height = axes.get_ylim()[0]
+        sides = [[best.point - best.interval.low], [best.interval.high - best.point]]
+        axes.errorbar(best.point, height, xerr=sides, color=VERMILLION, marker="D", capsize=4, clip_on=False, zorder=5)
+        axes.set_ylim(bottom=height)
+    _scale(axes, "x", along)
     axes.set_ylabel(str(search.measure), fontsize=10, color=INK)
-    note = "full: trained to the end; x: pruned, at its last milestone"
+    note = "full: trained to the end; x: pruned, at its last milestone; line: the fitted curve; diamond: its optimum"
     headline(axes, f"{search.measure} on {search.split} queries, {rung.name}", note)
+
+
+def _scale(axes: Axes, which: Literal["x", "y"], along: Dimension) -> None:
+    """An axis over all that is searched, with room for markers at the bounds."""
+    low, high = along.position(np.array([along.low, along.high]))
+    limits = along.value(low - _ROOM * (high - low)), along.value(high + _ROOM * (high - low))
+    axes.set(**{f"{which}scale": "log" if along.is_log else "linear", f"{which}lim": limits})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    if along.is_log:
+        plain_ticks(axis)
+    axis.set_label_text(f"{along.name}{' (log scale)' if along.is_log else ''}", fontsize=10, color=INK)
 
 
 def _contours(axes: Axes, figure: Figure, search: Search, surface: Surface) -> None:
