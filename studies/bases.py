@@ -80,9 +80,9 @@ ATLAS_TRANSLATOR = Translator(
 )
 """One model from all languages into English, for the rival that translates the query.
 
-As many lines are read as OPTICAL_ATLAS reads, by a model with more weights outside its lexicon than any student
-here. Shorter schedules, smaller batches, dropout, a wider and a deeper model were no better in chrF on validation
-queries, in trials that no command here repeats; ``python -m tests.benchmarks.bench_translator`` compares rates.
+It reads as many lines as OPTICAL_ATLAS does. Of eight settings tried by hand, with shorter schedules, smaller batches,
+dropout, a wider and a deeper model, this had the best chrF on validation queries: 62 over languages at full exposure and
+42 at a tenth (``python -m tests.benchmarks.bench_translator 0.008``; without an argument it compares six rates).
 """
 
 _SCORE_KL = ScoreKL(group_size=16, temperature=ATLAS_TEACHER.objective.temperature)
