@@ -81,7 +81,7 @@ ATLAS_TRANSLATOR = Translator(
 """One model from all languages into English, for the rival that translates the query.
 
 It reads as many lines as OPTICAL_ATLAS does. Of eight settings tried by hand, with shorter schedules, smaller batches,
-dropout, a wider and a deeper model, this had the best chrF on validation queries: 62 over languages at full exposure and
+dropout, a wider and a deeper model, this had the best chrF on validation queries: 62 over languages at full exposure,
 42 at a tenth (``python -m tests.benchmarks.bench_translator 0.008``; without an argument it compares six rates).
 """
 
