@@ -9,7 +9,7 @@ Budget
 What the answer decides
     The epsilon and the learning rate with which later studies on the atlas begin.
 Status
-    Written on 2026-11-25, before any trial of this version; run on 2026-11-26, killed in the middle and gone on with. It
+    Written on 2026-11-25, before any trial of this version; run on 2026-11-26, with a kill in its middle. It
     names no optimum: the score rises to the smallest epsilon that it may try. ``epsilon_confirmed`` asks test queries.
 """
 
