@@ -157,24 +157,23 @@ def _count(owed: Sequence[Sequence[Sequence[Task]]]) -> int:
 def open_fleet(study: Study, storage: Storage, points: Sequence[Point]) -> Iterator[Fleet]:
     """Check what storage holds, connect to Ray and work.
 
-    Raises ValueError for a checkpoint of another execution and for a collection that is not the declared one.
+    Raises ValueError for a checkpoint in another format and for a collection that is not the declared one.
     """
-    _check_checkpoints(study, storage, points)
+    _check_checkpoints(storage, points)
     for declaration in {collection_of(point.run) for point in points}:
         open_atlas(storage, declaration)
     with connected():
         yield Fleet(study, storage, points)
 
 
-def _check_checkpoints(study: Study, storage: Storage, points: Sequence[Point]) -> None:
+def _check_checkpoints(storage: Storage, points: Sequence[Point]) -> None:
     """Workers have no voice: a checkpoint that they would pass over or refuse is named here."""
     for point in points:
         if read_state(storage, point.key).state.is_final:
             continue
         found = checkpoint.newest(storage.checkpoints(point.key))
         if found is not None:
-            execution = study.execution_of(point)
-            checkpoint.check_layout(*found, workers=execution.workers, zero_stage=execution.zero_stage)
+            checkpoint.check_format(*found)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,15 +147,14 @@ def train(storage: Storage, task: Task) -> None:
     torch.manual_seed(task.run.seed * world_size + rank)
     engine = sharding.prepare(model, task.run, task.execution, world_size=world_size)
     try:
-        start = checkpoint.restore(engine, storage.checkpoints(task.key))
+        start = checkpoint.restore(engine, storage.checkpoints(task.key), seed=task.run.seed)
         began = time.monotonic()
         with Journal(storage.journal(task.key)) if rank == 0 else nullcontext() as journal:
             _loop(engine, storage, task, data, journal, start, device)
         last = checkpoint.save(engine, storage.checkpoints(task.key), task.run.schedule.steps)
         if rank == 0:
             facts = {"held_weights": sharding.held_weights(engine.module), **data.facts}
-            weights = checkpoint.full_precision_state(engine, last)
-            _finish(storage, task, weights, facts, seconds=time.monotonic() - began)
+            _finish(storage, task, last, facts, seconds=time.monotonic() - began)
     finally:
         engine.destroy()
 
@@ -301,11 +301,10 @@ class Window:
         return {name: value / scale[name] for name, value in zip(names, values.tolist(), strict=True)}
 
 
-def _finish(
-    storage: Storage, task: Task, weights: dict[str, torch.Tensor], facts: Mapping[str, Any], *, seconds: float
-) -> None:
+def _finish(storage: Storage, task: Task, last: Path, facts: Mapping[str, Any], *, seconds: float) -> None:
+    """Publish the weights of the ``last`` checkpoint as the run's result, and say how it ended."""
     model = model_of(task.run)
-    model.load_state_dict(weights)
+    model.load_state_dict(checkpoint.full_precision_state(model, last))
     _publish(storage, task, model)
     flags = verdict(storage, task)
     state = State.FLAGGED if flags else State.FINISHED

@@ -30,8 +30,8 @@ RECOMPUTED = 4 / 3
 """Work with gradient checkpointing against without: the forward pass is a third of a step and is done twice."""
 
 FP32_BYTES = 4
-CHECKPOINT_BYTES = 12
-"""Of a weight that is trained: itself and two moments, in float32."""
+MOMENTS_BYTES = 8
+"""Of a weight that is trained, a checkpoint has both of Adam's moments beside it, in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def checkpoint_bytes(run: Run, execution: Execution) -> float:
     if isinstance(run, System):
         return 0.0
     weights = FP32_BYTES * parameters_of(run).total
-    return (execution.keep_checkpoints + 1) * (weights + CHECKPOINT_BYTES * trained_weights(run))
+    return (execution.keep_checkpoints + 1) * (weights + MOMENTS_BYTES * trained_weights(run))
 
 
 def line_vector_bytes(run: Run) -> float:

@@ -112,7 +112,7 @@ def test_model_that_a_worker_cannot_hold_fails_with_the_stage_to_raise() -> None
 
 def test_storage_holds_every_final_and_the_checkpoints_of_the_largest() -> None:
     students = [parameters_of(p.run).total for p in expand(STUDY) if isinstance(p.run, Student)]
-    assert storage_bytes(STUDY) > 4 * sum(students) + 2 * 16 * max(students)
+    assert storage_bytes(STUDY) > 4 * sum(students) + 2 * 12 * max(students)
 
 
 def test_tree_is_clean_dirty_or_none(tmp_path: Path) -> None:

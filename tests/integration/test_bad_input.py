@@ -103,12 +103,11 @@ def test_tracking_server_that_does_not_answer_is_refused_soon(home: Home, tmp_pa
     assert "http://127.0.0.1:9" in said
 
 
-def test_checkpoint_of_another_sharding_is_refused_with_what_to_change(
-    home: Home, tmp_path: Path, start: Start
-) -> None:
+def test_checkpoint_in_an_old_format_is_refused_with_what_to_do(home: Home, tmp_path: Path, start: Start) -> None:
     storage, teacher = Storage.at(tmp_path / "storage"), expand(home.study)[0]
     checkpoint = storage.checkpoints(teacher.key) / "00000020"
-    with storage.publish(checkpoint, facts={"step": 20, "workers": 2, "zero_stage": 3}) as folder:
+    with storage.publish(checkpoint, facts={"step": 20, "workers": 2, "zero_stage": 2}) as folder:
         (folder / "engine").write_bytes(b"weights")
     said = complaint(start(storage, home.studies, "run", "tiny"))
-    assert f"{checkpoint} was written with zero_stage 3 and cannot be read with 2; go on with zero_stage 3" in said
+    assert f"checkpoint {checkpoint} has format 1 and 2 is read" in said
+    assert "delete it to train from the start" in said
