@@ -101,7 +101,7 @@ def declared_comparison(study: Study) -> DeclaredComparison:
 
 
 def _asked(study: Study) -> dict[str, Any]:
-    """What is asked of any study, but for its translators: translated queries say what those are worth."""
+    """What is asked of any study, but for runs that answer no query: what stands on those says what they are worth."""
     points = tuple(
         DeclaredPoint(
             key=point.key,
@@ -115,7 +115,7 @@ def _asked(study: Study) -> dict[str, Any]:
             ),
         )
         for point in expand(study)
-        if point.role is not Role.TRANSLATOR
+        if point.role not in (Role.TRANSLATOR, Role.PRETRAINING)
     )
     assigned = [*(setting.assign for axis in study.axes for setting in axis.settings)]
     assigned += [tie.assign for tie in study.ties]
