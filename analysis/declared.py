@@ -39,11 +39,16 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Declared(Asked):
-    """A resource effect over size: its scale, the primary law and the held-out rung."""
+    """A resource effect over size: its scale, the primary law and the held-out rung.
+
+    Where the study contrasts two objectives, ``reference`` is the one whose effect is read against that of ``against``.
+    """
 
     scale: str
     law: str
     hold_out: str
+    reference: str | None = None
+    against: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,14 @@ def declared(study: Study) -> Declared:
     """Read the declaration of a resource effect; ValueError for another estimand."""
     if not isinstance(study.estimand, ResourceEffect):
         raise ValueError(f"study {study.name} declares a {type(study.estimand).__name__}, not a ResourceEffect")
-    return Declared(**_asked(study), scale=str(study.estimand.scale), law=str(study.law), hold_out=str(study.hold_out))
+    return Declared(
+        **_asked(study),
+        scale=str(study.estimand.scale),
+        law=str(study.law),
+        hold_out=str(study.hold_out),
+        reference=study.estimand.reference,
+        against=study.estimand.against,
+    )
 
 
 def declared_comparison(study: Study) -> DeclaredComparison:

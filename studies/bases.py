@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from studies.ladders import ATLAS, ATLAS_VOCABULARY, atlas_rung
 from studies.languages import sampling_shares
-from studies.schema.axes import Axis
+from studies.schema.axes import Axis, Tie
 from studies.schema.estimand import Compute
 from studies.schema.objective import (
     Contrastive,
@@ -150,3 +150,15 @@ ATLAS_COMPUTE = Compute(student_tokens=10.2, teacher_tokens=7.3, iterations=53.0
 """How FLOPs are counted on the embedded collection. Tokens are means over the 48,000 lines of its twelve languages at
 full exposure, and over their English sides. Iterations are those of epsilon 0.03 where ``first_look`` ended, 50 to 55;
 what a run really needed is in its journal, and a report counts with that."""
+
+
+TRANSPORT_AND_POOLED: Mapping[str, Objective] = {name: ATLAS_OBJECTIVES[name] for name in ("ot", "pooled-mse")}
+"""OT and the rival that knows nothing of tokens: what only the first does is transport's part."""
+
+
+def matched_to_transport(rung: Rung, label: str) -> Tie:
+    """The schedule of an objective at a rung: as many FLOPs as OT has in the steps of ``OPTICAL_ATLAS``."""
+    ot = replace(OPTICAL_ATLAS, rung=rung)
+    steps = ATLAS_COMPUTE.steps(replace(ot, objective=ATLAS_OBJECTIVES[label]), as_much_as=ot)
+    schedule = Schedule(steps=steps, warmup_steps=steps // 10)
+    return Tie(where=(("rung", rung.name), ("objective", label)), assign=(("schedule", schedule),))
