@@ -38,6 +38,7 @@ class MaskedModel(nn.Module):
         super().__init__()
         self.backbone = encoder.backbone
         lexicon = self.backbone.get_input_embeddings()
+        assert isinstance(lexicon, nn.Embedding)
         vocabulary, width = lexicon.weight.shape
         self.transform = nn.Linear(self.backbone.config.hidden_size, width)
         self.norm = nn.LayerNorm(width)

@@ -51,8 +51,8 @@ def test_planted_slope_is_found_without_the_held_out_rung(contrasted: Declared, 
         assert found.slope is not None
         assert found.slope.point == pytest.approx(slope, abs=0.08)
         assert slope in found.slope.interval
-        assert word in answer(found, "nDCG@10").split(".")[0] + answer(found, "nDCG@10")
-    assert "further rungs" in change_of_mind(found)
+        assert word in answer(found, "nDCG@10")
+        assert "further rungs" in change_of_mind(found)
 
 
 def test_slope_that_cannot_be_told_from_zero_is_said_to_be_so(contrasted: Declared) -> None:

@@ -150,7 +150,7 @@ def test_training_lowers_the_loss_on_what_is_masked(atlas_storage: Storage) -> N
     for step in range(1, 31):
         loss, _ = at_step(made.train, step).loss(model, np.arange(step % 10, 1300, 20), CPU)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         after = float(loss.detach())
         before = after if step == 1 else before
