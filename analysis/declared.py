@@ -39,11 +39,16 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Declared(Asked):
-    """A resource effect over size: its scale, the primary law and the held-out rung."""
+    """A resource effect over size: its scale, the primary law and the held-out rung.
+
+    Where the study contrasts two objectives, ``reference`` is the one whose effect is read against that of ``against``.
+    """
 
     scale: str
     law: str
     hold_out: str
+    reference: str | None = None
+    against: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,14 @@ def declared(study: Study) -> Declared:
     """Read the declaration of a resource effect; ValueError for another estimand."""
     if not isinstance(study.estimand, ResourceEffect):
         raise ValueError(f"study {study.name} declares a {type(study.estimand).__name__}, not a ResourceEffect")
-    return Declared(**_asked(study), scale=str(study.estimand.scale), law=str(study.law), hold_out=str(study.hold_out))
+    return Declared(
+        **_asked(study),
+        scale=str(study.estimand.scale),
+        law=str(study.law),
+        hold_out=str(study.hold_out),
+        reference=study.estimand.reference,
+        against=study.estimand.against,
+    )
 
 
 def declared_comparison(study: Study) -> DeclaredComparison:
@@ -101,7 +113,7 @@ def declared_comparison(study: Study) -> DeclaredComparison:
 
 
 def _asked(study: Study) -> dict[str, Any]:
-    """What is asked of any study, but for its translators: translated queries say what those are worth."""
+    """What is asked of any study, but for runs that answer no query: what stands on those says what they are worth."""
     points = tuple(
         DeclaredPoint(
             key=point.key,
@@ -115,7 +127,7 @@ def _asked(study: Study) -> dict[str, Any]:
             ),
         )
         for point in expand(study)
-        if point.role is not Role.TRANSLATOR
+        if point.role not in (Role.TRANSLATOR, Role.PRETRAINING)
     )
     assigned = [*(setting.assign for axis in study.axes for setting in axis.settings)]
     assigned += [tie.assign for tie in study.ties]

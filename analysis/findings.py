@@ -15,6 +15,7 @@ from analysis.fit import Fit, Status, fit, refused
 from analysis.forecast import HeldOut, Origin, forecast_held_out, rolling_origin
 from analysis.frame import Floats, RunRecord
 from analysis.gaps import Curve, Ladder, NoCurve, arrange, class_gap, levels, resource_effect
+from analysis.interaction import Interaction, interact
 from analysis.laws import LAWS, Law
 from analysis.ledger import Ledger, compare
 from analysis.scales import DECLARED, SCALES
@@ -80,7 +81,10 @@ class Strand:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a study found. ``primary`` names the one declared contrast; all others are exploratory."""
+    """What a study found. ``primary`` names the one declared contrast; all others are exploratory.
+
+    With an ``interaction`` that contrast is read there: the difference between two objectives' effects.
+    """
 
     asked: Declared
     resampling: Resampling
@@ -90,6 +94,7 @@ class Findings:
     classes: Mapping[str, str]
     strands: tuple[Strand, ...]
     baselines: tuple[Baseline, ...]
+    interaction: Interaction | None = None
 
 
 def find(asked: Declared, runs: Sequence[RunRecord], languages: Sequence[Language], resampling: Resampling) -> Findings:
@@ -123,6 +128,21 @@ def find(asked: Declared, runs: Sequence[RunRecord], languages: Sequence[Languag
             clusters=clusters,
             weights=weights_BC,
         ),
+        interaction=_interaction(asked, strands),
+    )
+
+
+def _interaction(asked: Declared, strands: Sequence[Strand]) -> Interaction | None:
+    """The primary contrast of a study of two objectives; None where the study declares none."""
+    if asked.reference is None or asked.against is None:
+        return None
+    of = {strand.objective: strand for strand in strands}
+    both = [of[asked.reference], of[asked.against]]
+    target = f"effect.{DECLARED[asked.scale]}"
+    return interact(
+        asked,
+        *(strand.contrast(asked.measure, target) for strand in both),
+        ledger=compare([run for strand in both for run in strand.runs], asked.varied),
     )
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from analysis import tables
+from analysis import interaction_words, tables
 from analysis.answer import answer
 from analysis.findings import Findings, Strand
 from analysis.result import SCHEMA
@@ -48,16 +48,26 @@ def page(findings: Findings, figures: Mapping[str, Mapping[str, bytes]]) -> str:
 
     The names are ``effect``, ``levels``, ``languages`` and ``training``.
     """
+    found = findings.interaction
     return render(
         TEMPLATE,
         findings=findings,
-        answer=answer(findings),
+        answer=opening(findings),
+        interaction=None if found is None else interaction_words.rungs_table(found),
+        change_of_mind=None if found is None else interaction_words.change_of_mind(found),
         conditional=any(tables.one_seed(strand) for strand in findings.strands),
         sections=[_section(findings, strand, figures[strand.objective]) for strand in findings.strands],
         runs=tables.runs_table(findings.asked, findings.runs),
         revisions=sorted({run.revision for run in findings.runs}),
         schema=SCHEMA,
     )
+
+
+def opening(findings: Findings) -> str:
+    """What the page begins with: the answer by the contrast that the study declared."""
+    if findings.interaction is None:
+        return answer(findings)
+    return interaction_words.answer(findings.interaction, findings.asked.measure)
 
 
 def _section(findings: Findings, strand: Strand, images: Mapping[str, bytes]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from analysis.figures.languages import draw_languages
 from analysis.figures.levels import draw_levels
 from analysis.figures.training import draw_training
 from analysis.findings import Findings, Strand, find
+from analysis.interaction_words import interaction_document
 from analysis.page import page
 from analysis.result import document, dumps
 from analysis.runs import read_frame
@@ -41,7 +42,10 @@ def report(
     images = {
         objective: {name: svg(figure) for name, figure in figures.items()} for objective, figures in drawn.items()
     }
-    files = {"result.json": dumps(document(findings, source=frame.source)).encode()}
+    result = document(findings, source=frame.source)
+    if findings.interaction is not None:
+        result["interaction"] = interaction_document(findings.interaction)
+    files = {"result.json": dumps(result).encode()}
     for objective, figures in drawn.items():
         suffix = f"-{objective}" if len(drawn) > 1 else ""
         for name, figure in figures.items():

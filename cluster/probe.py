@@ -19,7 +19,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from studies import catalogue
-from studies.schema.run import System, Translator
+from studies.schema.run import Preparatory, System
 from studies.schema.sources import TOP, sources_hash
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, read_manifest
@@ -90,7 +90,7 @@ def _is_owed(point: Point, storage: Storage) -> bool:
     if isinstance(point.run, System):
         return not evaluated
     state = read_state(storage, point.key).state
-    return not state.is_final or (state.has_result and not (evaluated or isinstance(point.run, Translator)))
+    return not state.is_final or (state.has_result and not (evaluated or isinstance(point.run, Preparatory)))
 
 
 def _write(path: Path, text: str) -> str | None:

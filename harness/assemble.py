@@ -17,6 +17,7 @@ from harness.data.atlas import AtlasData, open_atlas
 from harness.data.bitext import Line
 from harness.data.names import ENGLISH
 from harness.data.own_tokenizer import own_tokenizer
+from harness.data.pretraining import Text
 from harness.data.tokenizer import encode as tokenize
 from harness.document_frequency import inverse_document_frequency
 from harness.encoders import TokenEncoder, build
@@ -30,6 +31,7 @@ from harness.examples import (
     TranslationExamples,
 )
 from harness.late_interaction import Ragged
+from harness.masked import MaskedExamples, MaskedModel, build_masked
 from harness.translator import TranslationModel, build_translator
 from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
 from studies.schema.evaluation import Split
@@ -41,6 +43,7 @@ from studies.schema.run import (
     HELD_OUT_QUERIES,
     Atlas,
     Bitext,
+    Pretraining,
     Rung,
     Student,
     Teacher,
@@ -71,10 +74,14 @@ def trained(storage: Storage, key: str) -> TokenEncoder:
 
     Raises ValueError when there is none, Damaged when it was altered.
     """
+    return TokenEncoder.load(_weights(storage, key))
+
+
+def _weights(storage: Storage, key: str) -> Path:
     folder = storage.final(key)
     if read_manifest(folder) is None:
         raise ValueError(f"run {key} has no trained model in {folder}; train it first")
-    return TokenEncoder.load(folder)
+    return folder
 
 
 def tokenizer_of(atlas: AtlasData, rung: Rung) -> PreTrainedTokenizerFast:
@@ -90,20 +97,29 @@ def sequences(atlas: AtlasData, texts: Sequence[str], rung: Rung | None = None) 
     return Sequences.of(tokenize(tokenizer, texts), padding)
 
 
-def model_of(run: Trained) -> TokenEncoder | TranslationModel:
-    """The model of a run before its first step."""
+Model = TokenEncoder | TranslationModel | MaskedModel
+"""What is trained."""
+
+
+def model_of(storage: Storage, run: Trained) -> Model:
+    """The model of a run before its first step; ValueError where it starts from weights that nobody has trained."""
     match run:
+        case Pretraining():
+            return build_masked(run)
         case Teacher():
             return build(run.rung, run.token_size, dropout=run.dropout, seed=run.seed)
         case Student():
-            return build(run.rung, run.teacher.token_size, dropout=run.dropout, seed=run.seed)
+            encoder = build(run.rung, run.teacher.token_size, dropout=run.dropout, seed=run.seed)
+            if run.pretraining is not None:
+                encoder.start_from(_weights(storage, run_key(run.pretraining)))
+            return encoder
         case Translator():
             return build_translator(run.architecture, dropout=run.dropout, seed=run.seed)
         case unknown:
             assert_never(unknown)
 
 
-def save(storage: Storage, run: Trained, model: TokenEncoder | TranslationModel, folder: Path) -> None:
+def save(storage: Storage, run: Trained, model: Model, folder: Path) -> None:
     """Write a trained model; a translator's directory is one that transformers translates with as it is."""
     model.save(folder)
     if isinstance(run, Translator):
@@ -124,6 +140,8 @@ def materials(storage: Storage, run: Trained, execution: Execution, device: torc
             )
         case Translator():
             return _translation(collection(storage, run.bitext.collection), run)
+        case Pretraining():
+            return _pretraining(collection(storage, run.text.collection), run)
         case unknown:
             assert_never(unknown)
 
@@ -252,6 +270,26 @@ def _translation(atlas: AtlasData, run: Translator) -> Materials:
     return Materials(train=train, held_out=examples(_validation_lines(atlas)), facts=facts)
 
 
+def _pretraining(atlas: AtlasData, run: Pretraining) -> Materials:
+    """The declared texts, and validation compositions in all languages in turn to be watched."""
+
+    def examples(texts: Sequence[str]) -> MaskedExamples:
+        return MaskedExamples(
+            texts=sequences(atlas, texts),
+            vocabulary=run.text.collection.vocabulary_size,
+            rate=run.mask_rate,
+            seed=run.seed,
+        )
+
+    texts = atlas.pretraining(run.text)
+    train = examples([text.text for text in texts])
+    languages = (ENGLISH, *atlas.declaration.languages)
+    queries = atlas.queries[Split.VALIDATION]
+    watched = [atlas.text(queries[i % len(queries)], languages[i % len(languages)]) for i in range(HELD_OUT_LINES)]
+    facts = {"texts": _counts(texts), "tokens_per_text": round(float(train.lengths.mean()), 2)}
+    return Materials(train=train, held_out=examples(watched), facts=facts)
+
+
 def _validation_lines(atlas: AtlasData) -> list[tuple[str, str]]:
     """Validation compositions as lines: text in a language and in English, languages in turn."""
     languages = atlas.declaration.languages
@@ -279,7 +317,7 @@ def _teacher_vectors(
     return CachedTeacher(found)
 
 
-def _counts(lines: Sequence[Line]) -> dict[str, int]:
+def _counts(lines: Sequence[Line] | Sequence[Text]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for line in lines:
         counts[line.language] = counts.get(line.language, 0) + 1

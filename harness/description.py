@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from studies.schema.cost import parameters_of
 from studies.schema.key import Json, canonical, described_key
-from studies.schema.run import Teacher, Translator
+from studies.schema.run import Pretraining, Teacher, Translator
 from studies.schema.storage import Storage, write_json_atomic
 from studies.schema.study import Point
+
+_NEEDED = tuple(kind.__name__ for kind in (Pretraining, Teacher, Translator))
+"""Types of the runs that another run's description can hold."""
 
 SEPARATORS = " ,="
 """What stands between the items of a list; a list with one of them inside an item is not joined."""
@@ -16,7 +19,7 @@ def described(run: Mapping[str, Json]) -> dict[str, str]:
     """Every choice that identifies a run, from its canonical description; runs that it needs stand there by key."""
     choices = dict(run)
     for name, value in run.items():
-        if isinstance(value, dict) and value.get("type") in (Teacher.__name__, Translator.__name__):
+        if isinstance(value, dict) and value.get("type") in _NEEDED:
             choices[name] = described_key(value)
     return dict(flattened(choices))
 

@@ -48,9 +48,15 @@ class TokenEncoder(nn.Module):
         """
         self.backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
+    def start_from(self, directory: Path) -> None:
+        """Take over the weights of the backbone that lies in a directory, all of them; the projection stays."""
+        with torch.random.fork_rng(devices=[]):
+            found = _read(backbone_of(directory))
+        self.backbone.load_state_dict(found.state_dict())
+
     def save(self, directory: Path) -> None:
         """Write configuration and weights: the backbone as Hugging Face stores it, the projection beside it."""
-        self.backbone.save_pretrained(directory / "backbone")
+        self.backbone.save_pretrained(backbone_of(directory))
         save_file({"weight": self.projection.weight.detach().contiguous()}, directory / "projection.safetensors")
 
     @staticmethod
@@ -59,9 +65,14 @@ class TokenEncoder(nn.Module):
         weight_HD = load_file(directory / "projection.safetensors")["weight"]
         # Layers are made with random weights before they are filled; what is drawn for that is nobody's.
         with torch.random.fork_rng(devices=[]):
-            encoder = TokenEncoder(_read(directory / "backbone"), weight_HD.shape[0])
+            encoder = TokenEncoder(_read(backbone_of(directory)), weight_HD.shape[0])
         encoder.projection.weight.data.copy_(weight_HD)
         return encoder.eval()
+
+
+def backbone_of(directory: Path) -> Path:
+    """Where a directory of weights has those of the backbone."""
+    return directory / "backbone"
 
 
 def build(rung: Rung, token_size: int, *, dropout: float, seed: int) -> TokenEncoder:

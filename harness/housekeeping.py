@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.delivery import REPLACED
 from harness.evaluation_key import key_of
 from studies.schema.key import run_key, translator_key
-from studies.schema.run import TranslateQuery, Translator, teacher_of
+from studies.schema.run import Preparatory, TranslateQuery, teacher_of
 from studies.schema.search import Search
 from studies.schema.state import read_state
 from studies.schema.storage import Damaged, LeaseHeld, Storage, lease_owner, read_manifest
@@ -98,7 +98,7 @@ def _caches(storage: Storage, studies: Sequence[Study | Search]) -> Iterator[Gar
     if any(_is_held(storage, key) for key in storage.run_keys()):
         return
     runs = [point.run for study in studies for point in _points(study, storage)]
-    teachers = {run_key(teacher_of(run)) for run in runs if not isinstance(run, Translator)}
+    teachers = {run_key(teacher_of(run)) for run in runs if not isinstance(run, Preparatory)}
     for path in _directories(storage.root / "embeddings"):
         if path.name not in teachers:
             yield _item(path, "cached vectors of a teacher that no study uses")

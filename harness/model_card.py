@@ -117,6 +117,8 @@ def _origin(study: Study, point: Point, run: Teacher | Student) -> Iterable[str]
     yield ""
     yield f"Run `{point.key}` of study `{study.name}`, version {study.version}. Seed {run.seed}, {run.precision}."
     weights = "random weights" if run.rung.weights is None else f"`{run.rung.weights}`"
+    if isinstance(run, Student) and run.pretraining is not None:
+        weights = f"those of pretraining, run `{run_key(run.pretraining)}`"
     yield f"Training began from {weights}. The study asks: {study.question}"
 
 

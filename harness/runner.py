@@ -21,7 +21,7 @@ from studies.catalogue import select
 from studies.schema.key import run_key
 from studies.schema.lineage import needs
 from studies.schema.record import State
-from studies.schema.run import System, Translator
+from studies.schema.run import Preparatory, System
 from studies.schema.state import read_state, write_state
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand, recipe
@@ -190,7 +190,7 @@ def _entries(study: Study, points: Sequence[Point]) -> tuple[Entry, ...]:
             labels=point.labels.as_dict(),
             name=spoken[point.key],
             primary=str(study.estimand.measure),
-            evaluation=None if isinstance(point.run, Translator) else key_of(point.run, study.evaluation),
+            evaluation=None if isinstance(point.run, Preparatory) else key_of(point.run, study.evaluation),
         )
         for point in points
     )

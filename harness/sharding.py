@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from harness.encoders import TokenEncoder
+from harness.masked import MaskedModel
 from harness.translator import TranslationModel
 from studies.schema.cost import gathered_weights, trained_weights
 from studies.schema.execution import Execution
@@ -93,7 +94,9 @@ def building(run: Trained, execution: Execution, *, world_size: int) -> Iterator
         del held
 
 
-def prepare(model: TokenEncoder | TranslationModel, run: Trained, execution: Execution, *, world_size: int) -> Any:
+def prepare(
+    model: TokenEncoder | TranslationModel | MaskedModel, run: Trained, execution: Execution, *, world_size: int
+) -> Any:
     """A DeepSpeed engine around a model, as the run and its execution want it trained; called inside a worker.
 
     Under ZeRO 3 weights go to their device one at a time and leave it as shares, so that it never holds all of them.

@@ -11,7 +11,7 @@ from harness.status import Phase, RunStatus
 from harness.trials import Closed, closed
 from studies.schema.cost import parameters_of
 from studies.schema.key import canonical
-from studies.schema.run import System, Translator
+from studies.schema.run import Preparatory, System
 from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform
 from studies.schema.storage import Damaged, Storage, read_manifest
 from studies.schema.study import Point, Study
@@ -31,7 +31,7 @@ def lines(study: Study | Search, row: RunStatus, storage: Storage) -> Iterator[s
         counted = parameters_of(point.run)
         told["size"] = f"{counted.non_embedding:,} parameters, {counted.total:,} in total"
     yield from _aligned(told)
-    if row.evaluated and not isinstance(point.run, Translator):
+    if row.evaluated and not isinstance(point.run, Preparatory):
         yield ""
         yield from measures(study, row, storage)
     yield ""

@@ -13,7 +13,7 @@ from harness.evaluation_key import key_of
 from harness.journal import JournalPoint
 from studies.schema.axes import AXIS_NAMES
 from studies.schema.record import Metric, State, run_name
-from studies.schema.run import Run, System, Translator
+from studies.schema.run import Preparatory, Run, System
 from studies.schema.search import Search
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, lease_owner, read_manifest
@@ -46,8 +46,8 @@ class RunStatus:
     """One run of a study as its directory shows it.
 
     ``step`` of ``steps`` optimiser steps; ``loss`` is the last recorded one; ``seconds`` the time that a finished
-    run trained. ``held`` says whether a process works on it, ``evaluated`` whether the study's evaluation exists; a
-    translator is asked for none.
+    run trained. ``held`` says whether a process works on it, ``evaluated`` whether the study's evaluation exists; what
+    answers no query is asked for none.
     """
 
     point: Point
@@ -119,7 +119,7 @@ def status_of(point: Point, study: Study | Search, storage: Storage) -> RunStatu
 
 
 def _is_evaluated(point: Point, study: Study | Search, storage: Storage) -> bool:
-    if isinstance(point.run, Translator):
+    if isinstance(point.run, Preparatory):
         return True
     evaluation = storage.evaluation(point.key, key_of(point.run, study.evaluation))
     return read_manifest(evaluation, verify=False) is not None

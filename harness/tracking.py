@@ -83,6 +83,7 @@ _NOTES: dict[str, str] = {
     Role.DICTIONARY: "No student: queries are translated word by word, with a dictionary learned from the bitext.",
     Role.TRANSLATED: "No student: queries are translated into English by a model and read by the teacher.",
     Role.TRANSLATOR: "Translates queries into English for the teacher; judged by what the teacher makes of them.",
+    Role.PRETRAINING: "Fills in masked tokens of text in every language; students of its size start from its weights.",
 }
 
 

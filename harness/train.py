@@ -18,23 +18,23 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from harness import checkpoint, sharding
-from harness.assemble import Materials, materials, model_of, save
+from harness.assemble import Materials, Model, materials, model_of, save
 from harness.checkpoint import agree
 from harness.data.batches import BatchOrder, rank_slice
-from harness.encoders import TokenEncoder, build
+from harness.encoders import build
 from harness.evaluate import validation_scores
 from harness.examples import Examples
 from harness.journal import Journal, read_all
+from harness.masked import at_step
 from harness.milestones import wait_for_verdict
 from harness.remote import Task
 from harness.revision import check_sources
-from harness.translator import TranslationModel
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.lineage import needs
 from studies.schema.objective import Contrastive, ScoreKL
 from studies.schema.record import Flag, Metric, State
-from studies.schema.run import Student, Trained, Translator
+from studies.schema.run import Preparatory, Student, Trained
 from studies.schema.state import read_state, write_state
 from studies.schema.storage import LeaseHeld, Storage, lease_owner, publish
 
@@ -46,7 +46,8 @@ decay spends 4 % of the summed learning rate. A cost is compared as a share of i
 divergence, which goes to zero, in nats: 0.02 nats are 2 % of the probability of the right passage or token."""
 
 TEACHER_WAIT_SECONDS = 90.0
-"""How long a teacher may be in nobody's hands before its students give up: a lost worker group is back sooner."""
+"""How long what a run needs, such as its teacher, may be in nobody's hands before it is given up: a lost worker group
+is back sooner."""
 
 POLL_SECONDS = 0.5
 
@@ -89,19 +90,20 @@ def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
 
 
 def taught(storage: Storage, task: Task) -> bool:
-    """Wait while a worker group at its side trains the run's teacher; whether there is one in the end."""
-    needed = needs(task.run)
-    if not needed:
-        return True
-    (teacher,) = map(run_key, needed)
+    """Wait while a worker group at its side trains what the run needs; whether all of it is there in the end."""
+    return all(_trained(storage, task, run_key(needed)) for needed in needs(task.run))
+
+
+def _trained(storage: Storage, task: Task, needed: str) -> bool:
+    """Wait for one run that a task needs; whether it has a result in the end."""
     seen = time.monotonic()
     while True:
-        state = agree(read_state(storage, teacher).state)
+        state = agree(read_state(storage, needed).state)
         if state.is_final:
             return bool(state.has_result)
         if agree(storage.stop_request(task.study).exists()):
             raise Stopped
-        if lease_owner(storage.run_lease(teacher)) is not None:
+        if lease_owner(storage.run_lease(needed)) is not None:
             seen = time.monotonic()
         if agree(time.monotonic() - seen > TEACHER_WAIT_SECONDS):
             return False
@@ -143,7 +145,7 @@ def train(storage: Storage, task: Task) -> None:
         _finish_untrained(storage, task)
         return
     with sharding.building(task.run, task.execution, world_size=world_size):
-        model = model_of(task.run)
+        model = model_of(storage, task.run)
     torch.manual_seed(task.run.seed * world_size + rank)
     engine = sharding.prepare(model, task.run, task.execution, world_size=world_size)
     try:
@@ -193,7 +195,8 @@ def _loop(
         if step - 1 in judged:
             _heed(storage, task, step - 1)
         rate = engine.optimizer.param_groups[0]["lr"]
-        window.add(optimise(engine, data.train, order.indices(step - 1), execution, device))
+        shown = at_step(data.train, step)
+        window.add(optimise(engine, shown, order.indices(step - 1), execution, device))
         metrics: dict[str, float] = {}
         if step % execution.log_every == 0 or step == run.schedule.steps:
             window.add({Metric.GRADIENT_NORM: float(engine.get_global_grad_norm() or 0.0)}, counted=False)
@@ -303,7 +306,7 @@ class Window:
 
 def _finish(storage: Storage, task: Task, last: Path, facts: Mapping[str, Any], *, seconds: float) -> None:
     """Publish the weights of the ``last`` checkpoint as the run's result, and say how it ended."""
-    model = model_of(task.run)
+    model = model_of(storage, task.run)
     model.load_state_dict(checkpoint.full_precision_state(model, last))
     _publish(storage, task, model)
     flags = verdict(storage, task)
@@ -314,11 +317,11 @@ def _finish(storage: Storage, task: Task, last: Path, facts: Mapping[str, Any], 
 
 def _finish_untrained(storage: Storage, task: Task) -> None:
     if dist.get_rank() == 0:
-        _publish(storage, task, model_of(task.run))
+        _publish(storage, task, model_of(storage, task.run))
         write_state(storage, task.key, State.FINISHED)
 
 
-def _publish(storage: Storage, task: Task, model: TokenEncoder | TranslationModel) -> None:
+def _publish(storage: Storage, task: Task, model: Model) -> None:
     with publish(storage.final(task.key), facts={"key": task.key}) as folder:
         save(storage, task.run, model, folder)
 
@@ -341,4 +344,4 @@ def verdict(storage: Storage, task: Task) -> list[Flag]:
 
 
 def _is_in_nats(run: Trained) -> bool:
-    return isinstance(run, Translator) or isinstance(run.objective, Contrastive | ScoreKL)
+    return isinstance(run, Preparatory) or isinstance(run.objective, Contrastive | ScoreKL)

@@ -1,8 +1,11 @@
 """Named starting runs, and the objectives that are compared from them. A study copies one and varies it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from studies.ladders import ATLAS, ATLAS_VOCABULARY, atlas_rung
+from studies.languages import sampling_shares
+from studies.schema.axes import Axis, Tie
 from studies.schema.estimand import Compute
 from studies.schema.objective import (
     Contrastive,
@@ -16,7 +19,20 @@ from studies.schema.objective import (
     UniformPlan,
     WeightedSum,
 )
-from studies.schema.run import Atlas, Bitext, Optimiser, Precision, Schedule, Student, Teacher, Translator
+from studies.schema.run import (
+    ENGLISH,
+    Atlas,
+    Bitext,
+    Optimiser,
+    Precision,
+    Pretraining,
+    PretrainingText,
+    Rung,
+    Schedule,
+    Student,
+    Teacher,
+    Translator,
+)
 from studies.schema.translation import Seq2Seq
 
 ATLAS_LANGUAGES = ("de", "ru", "ar", "ko", "th", "id", "hi", "bn", "te", "sw", "lt", "mr")
@@ -59,6 +75,36 @@ OPTICAL_ATLAS = Student(
     seed=0,
 )
 """OPTICAL (arXiv 2301.12566) on the embedded collection; the paper's own solver settings are not public."""
+
+ATLAS_TEXT = PretrainingText(collection=ATLAS_TWELVE, texts=20_000, shares=sampling_shares((ENGLISH, *ATLAS_LANGUAGES)))
+"""Text in the proportions of CC-100: English and German get all there is, Swahili and Marathi a third of it."""
+
+
+def atlas_pretraining(rung: Rung, learning_rate: float) -> Pretraining:
+    """Masked-language modelling of an atlas rung; 15 % of tokens are guessed as by BERT (arXiv 1810.04805)."""
+    return Pretraining(
+        text=ATLAS_TEXT,
+        rung=rung,
+        mask_rate=0.15,
+        optimiser=Optimiser(learning_rate=learning_rate),
+        schedule=Schedule(steps=800, warmup_steps=80),
+        global_batch=128,
+        precision=Precision.FP32,
+        dropout=0.0,
+        seed=0,
+    )
+
+
+def pretrained_atlas(*names: str) -> Axis:
+    """The ``rung`` axis over the named rungs of the atlas, each with pretraining of its own at the rung's rate."""
+    pretraining = {rung.name: atlas_pretraining(rung, rate) for rung, rate in ATLAS.rungs}
+    axis = ATLAS.axis(*names)
+    settings = (
+        replace(setting, assign=(*setting.assign, ("pretraining", pretraining[setting.label])))
+        for setting in axis.settings
+    )
+    return replace(axis, settings=tuple(settings))
+
 
 ATLAS_TRANSLATOR = Translator(
     bitext=OPTICAL_ATLAS.bitext,
@@ -119,3 +165,15 @@ ATLAS_COMPUTE = Compute(student_tokens=10.2, teacher_tokens=7.3, iterations=53.0
 """How FLOPs are counted on the embedded collection. Tokens are means over the 48,000 lines of its twelve languages at
 full exposure, and over their English sides. Iterations are those of epsilon 0.03 where ``first_look`` ended, 50 to 55;
 what a run really needed is in its journal, and a report counts with that."""
+
+
+TRANSPORT_AND_POOLED: Mapping[str, Objective] = {name: ATLAS_OBJECTIVES[name] for name in ("ot", "pooled-mse")}
+"""OT and the rival that knows nothing of tokens: what only the first does is transport's part."""
+
+
+def matched_to_transport(rung: Rung, label: str) -> Tie:
+    """The schedule of an objective at a rung: as many FLOPs as OT has in the steps of ``OPTICAL_ATLAS``."""
+    ot = replace(OPTICAL_ATLAS, rung=rung)
+    steps = ATLAS_COMPUTE.steps(replace(ot, objective=ATLAS_OBJECTIVES[label]), as_much_as=ot)
+    schedule = Schedule(steps=steps, warmup_steps=steps // 10)
+    return Tie(where=(("rung", rung.name), ("objective", label)), assign=(("schedule", schedule),))

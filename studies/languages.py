@@ -18,12 +18,17 @@ Family
     Top-level families of ``glottolog``.
 """
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from studies.schema.language import GIB, Language
 
 _MIB = 2**20  # bytes
 _SOURCE = "data.statmt.org/cc-100 listing; XLM-R table 6 (arXiv 1911.02116); fairseq xlmr language list"
+
+
+XLM_R_EXPONENT = 0.3
+"""Exponent of XLM-R's sampling of languages (arXiv 1911.02116, section 3.1)."""
 
 
 def _bytes(listed: str) -> int:
@@ -129,3 +134,16 @@ def language(code: str) -> Language:
     known = [candidate.code for candidate in LANGUAGES]
     nearest = get_close_matches(code, known, cutoff=0.5) or known
     raise ValueError(f"no language has the code {code!r}; studies/languages.py has {', '.join(nearest)}; add it there")
+
+
+def sampling_shares(codes: Sequence[str], *, exponent: float = XLM_R_EXPONENT) -> tuple[tuple[str, float], ...]:
+    """How often each language is sampled in pretraining: its share of CC-100's bytes to a power, scaled to sum to 1.
+
+    To four digits, so that a share is spelled alike everywhere. ValueError for a language without a size.
+    """
+    found = [language(code) for code in codes]
+    for entry in found:
+        if entry.cc100_bytes is None:
+            raise ValueError(f"{entry.code} has no file in CC-100, so it has no share of it; leave it out")
+    weights = [float(entry.cc100_bytes or 0) ** exponent for entry in found]
+    return tuple((code, round(weight / sum(weights), 4)) for code, weight in zip(codes, weights, strict=True))

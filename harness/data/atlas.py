@@ -18,10 +18,11 @@ from harness.data.cldr import ENGLISH
 from harness.data.compositions import Query, judge
 from harness.data.content import Content, content_from_json, content_to_json, write_content
 from harness.data.passages import Passage
+from harness.data.pretraining import Text, pretraining_texts
 from harness.data.revision import revision_of
 from harness.data.tokenizer import fertility, load_tokenizer, save_tokenizer, train_tokenizer
 from studies.schema.evaluation import Split
-from studies.schema.run import Atlas, Bitext
+from studies.schema.run import Atlas, Bitext, PretrainingText
 from studies.schema.storage import Storage, publish, read_manifest
 
 # Versions that the declared revisions were computed with; the project's dependencies pin the same.
@@ -102,6 +103,15 @@ class AtlasData:
                 f"{self.declaration.revision}; declare both with the same collection"
             )
         return bitext_lines(self.content, declaration.lines, declaration.exposure, declaration.lexical_coverage)
+
+    def pretraining(self, declaration: PretrainingText) -> tuple[Text, ...]:
+        """The declared texts, language after language, each a prefix of one sequence of texts."""
+        if declaration.collection != self.declaration:
+            raise ValueError(
+                f"the text is drawn from atlas {declaration.collection.revision}, this is atlas "
+                f"{self.declaration.revision}; declare both with the same collection"
+            )
+        return pretraining_texts(self.content, declaration.texts, declaration.shares)
 
     def names_in(self, declaration: Bitext) -> dict[str, frozenset[str]]:
         """By language, ids of the entities that the declared bitext names at least once."""

@@ -95,6 +95,13 @@ def assign(target: Any, path: str, value: Any) -> Any:
     return replace(target, **{head: new})
 
 
+def assign_all(target: Any, assigned: Sequence[tuple[str, Any]]) -> Any:
+    """A copy with several fields replaced one after another, so that a later one may rest on an earlier one."""
+    for path, value in assigned:
+        target = assign(target, path, value)
+    return target
+
+
 def accepted(target: Any, path: str) -> tuple[type, ...]:
     """The classes that the field at a dotted path accepts; ValueError for a misspelt path."""
     head, rest = _field(target, path)

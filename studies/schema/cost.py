@@ -5,7 +5,7 @@ translator's decoder included. Token, position and type embeddings, their factor
 teacher's space are in ``total``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from studies.schema.execution import Execution
@@ -14,6 +14,7 @@ from studies.schema.run import (
     LookUp,
     ModelType,
     Precision,
+    Pretraining,
     Retriever,
     Run,
     Student,
@@ -110,9 +111,18 @@ def _sides(architecture: Seq2Seq) -> tuple[int, int]:
     )
 
 
+def head_weights(architecture: Architecture) -> int:
+    """Weights of what fills in masked tokens: a projection to the lexicon's width, its norm, a bias for each token."""
+    h, e = architecture.hidden_size, architecture.embedding_size
+    return h * e + e + 2 * e + architecture.vocabulary_size
+
+
 def parameters_of(run: Run) -> Parameters:
     """Parameters of what a run trains; a system without training is counted as its teacher, which reads for it."""
     match run:
+        case Pretraining(rung=rung):
+            encoder = parameters(rung.architecture, token_size=0)
+            return replace(encoder, total=encoder.total + head_weights(rung.architecture))
         case Teacher():
             return parameters(run.rung.architecture, run.token_size)
         case Student():
@@ -162,16 +172,24 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
     """FLOPs of training: 6 per non-embedding weight and token (arXiv 2001.08361), plus attention over the sequence.
 
     ``tokens_per_example`` counts every token that the trained encoder reads for one example; of a translator, those of
-    one side, its sides taken to be equally long. A translator's output layer is counted as well: it reads the whole
-    lexicon for every token. The solver's own work is not in here; it is measured in the journal.
+    one side, its sides taken to be equally long. Output layers are counted as well: a translator's reads the whole
+    lexicon for every token, that of pretraining for every masked one. The solver's own work is not in here; it is
+    measured in the journal.
     """
+    read: float
     match run:
         case LookUp() | TranslateQuery():
             return 0.0
-        case Teacher() | Student():
+        case Teacher() | Student() | Pretraining():
             architecture = run.rung.architecture
             attentions, read = architecture.num_layers, 0
             width = architecture.num_heads * architecture.head_width
+            if isinstance(run, Pretraining):
+                read = (
+                    run.mask_rate
+                    * architecture.embedding_size
+                    * (architecture.hidden_size + architecture.vocabulary_size)
+                )
         case Translator(architecture=shape):
             attentions, width = shape.encoder_layers + 2 * shape.decoder_layers, shape.hidden_size
             read = shape.vocabulary_size * shape.hidden_size

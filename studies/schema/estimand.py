@@ -1,12 +1,13 @@
 """What a study concludes from: the closed union of estimands, and the compute that compared systems share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
 from ir_measures.measures import Measure
 
+from studies.schema.added import ADDED
 from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
 from studies.schema.objective_cost import objective_flops
@@ -72,10 +73,26 @@ class Compute:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceEffect:
-    """The within-language difference between high and low exposure, averaged over languages."""
+    """The within-language difference between high and low exposure, averaged over languages.
+
+    With ``reference`` and ``against``, labels of two objectives, the primary contrast is how much larger it is under
+    the one than under the other; with ``compute``, students of a rung have the same FLOPs.
+    """
 
     measure: Measure
     scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+    reference: str | None = field(default=None, metadata=ADDED)
+    against: str | None = field(default=None, metadata=ADDED)
+    compute: Compute | None = field(default=None, metadata=ADDED)
+
+    def __post_init__(self) -> None:
+        if (self.reference is None) is not (self.against is None) or (
+            self.reference and self.reference == self.against
+        ):
+            raise ValueError(
+                f"a resource effect of {self.reference!r} is read against that of {self.against!r}; name two "
+                "objectives, or neither"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +137,9 @@ def check_estimand(
                 raise ValueError("a resource effect is a curve over size; declare its law and the rung it holds out")
             if hold_out not in labels.get("rung", ()):
                 raise ValueError(f"held-out rung {hold_out!r} is none of the study's rungs {labels.get('rung', [])}")
+            for name in ("reference", "against"):
+                if (label := getattr(estimand, name)) is not None:
+                    _check_label(name, label, "objective", labels, at_least=2)
         case SystemComparison():
             _check_no_curve(estimand, law, hold_out)
             _check_label("reference", estimand.reference, "objective", labels, at_least=2)
@@ -134,7 +154,7 @@ def check_estimand(
 
 def compute_of(estimand: Estimand) -> Compute | None:
     """How the FLOPs of a study's students are counted; None where they are not compared."""
-    return None if isinstance(estimand, ResourceEffect) else estimand.compute
+    return estimand.compute
 
 
 def check_compute(compute: Compute, students: Mapping[str, Student]) -> None:
@@ -159,9 +179,9 @@ def _check_no_curve(estimand: Estimand, law: Law | None, hold_out: str | None) -
         )
 
 
-def _check_label(field: str, label: str, axis: str, labels: Mapping[str, Sequence[str]], *, at_least: int) -> None:
+def _check_label(name: str, label: str, axis: str, labels: Mapping[str, Sequence[str]], *, at_least: int) -> None:
     known = labels.get(axis, ())
     if label not in known:
-        raise ValueError(f"the estimand's {field} is {label!r}, the {axis} axis has {', '.join(known) or 'no setting'}")
+        raise ValueError(f"the estimand's {name} is {label!r}, the {axis} axis has {', '.join(known) or 'no setting'}")
     if len(known) < at_least:
         raise ValueError(f"the {axis} axis has {label} alone, so there is nothing to compare; give it {at_least}")

@@ -10,7 +10,17 @@ from typing import assert_never
 
 from studies.schema.cost import gathered_weights, layer_weights, lexicon, parameters_of, trained_weights
 from studies.schema.execution import Execution
-from studies.schema.run import Architecture, ModelType, Precision, Run, Student, System, Teacher, Translator
+from studies.schema.run import (
+    Architecture,
+    ModelType,
+    Precision,
+    Pretraining,
+    Run,
+    Student,
+    System,
+    Teacher,
+    Translator,
+)
 
 FP32 = 4
 BUCKET_ELEMENTS = 50_000_000
@@ -74,18 +84,20 @@ def saved_outside_layers(architecture: Architecture) -> float:
             assert_never(unknown)
 
 
+LEXICON_ROWS = 3
+"""Rows over the lexicon of each masked token when gradients set out: logits, log-probabilities, and their gradient."""
+
 TOKEN_VECTORS = 7
 """Tensors of token vectors when gradients set out from the objective: what scaling to unit length saves, the vectors
 themselves, and gradients on their way. Whatever the objective made of them is gone by then."""
 
 
-def activation_bytes(run: Teacher | Student, execution: Execution, *, tokens: int) -> tuple[float, float]:
+def activation_bytes(run: Teacher | Student | Pretraining, execution: Execution, *, tokens: int) -> tuple[float, float]:
     """Bytes of what a forward call left when gradients set out from the objective, and within the last layer.
 
     With gradient checkpointing that is what enters each layer, and one layer's own while it is computed again.
     """
     architecture, size = run.rung.architecture, 2 if run.precision is Precision.BF16 else FP32
-    token_size = run.token_size if isinstance(run, Teacher) else run.teacher.token_size
     layer, entering = saved_per_token(architecture, tokens), architecture.hidden_size
     layers = architecture.num_layers
     outside = saved_outside_layers(architecture)
@@ -93,11 +105,26 @@ def activation_bytes(run: Teacher | Student, execution: Execution, *, tokens: in
     within = layer + entering * (layers - 1) if execution.gradient_checkpointing else layer * layers
     gradients = architecture.intermediate_size - architecture.hidden_size
     per_token = (
-        size * (outside + waiting) + FP32 * TOKEN_VECTORS * token_size,
+        size * (outside + waiting) + FP32 * _numbers_of_the_objective(run),
         size * (outside + within + gradients),
     )
     texts = min(execution.micro_batch, run.global_batch // execution.workers)
     return texts * tokens * per_token[0], texts * tokens * per_token[1]
+
+
+def _numbers_of_the_objective(run: Teacher | Student | Pretraining) -> float:
+    """Numbers a token, in float32, beyond the encoder's own when gradients set out."""
+    match run:
+        case Teacher(token_size=token_size):
+            return TOKEN_VECTORS * token_size
+        case Student(teacher=teacher):
+            return TOKEN_VECTORS * teacher.token_size
+        case Pretraining(rung=rung, mask_rate=mask_rate):
+            architecture = rung.architecture
+            head = 4 * architecture.embedding_size + architecture.hidden_size
+            return mask_rate * (LEXICON_ROWS * architecture.vocabulary_size + head)
+        case unknown:
+            assert_never(unknown)
 
 
 def memory_per_rank(run: Run, execution: Execution, *, tokens: int) -> Memory:

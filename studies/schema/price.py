@@ -11,6 +11,8 @@ from studies.schema.objective import Objective
 from studies.schema.objective_cost import objective_flops
 from studies.schema.run import (
     LookUp,
+    Preparatory,
+    Pretraining,
     Retriever,
     Run,
     Student,
@@ -96,7 +98,7 @@ def line_vector_bytes(run: Run) -> float:
         case Student():
             lines = run.bitext.lines + HELD_OUT_SIDES
             return teacher_cache_bytes(run, lines=lines, tokens_per_line=tokens_of(run).teacher)
-        case Teacher() | Translator() | LookUp() | TranslateQuery():
+        case Pretraining() | Teacher() | Translator() | LookUp() | TranslateQuery():
             return 0.0
         case unknown:
             assert_never(unknown)
@@ -110,7 +112,7 @@ def passage_vector_bytes(run: Retriever) -> float:
 def _objective_flops(run: Trained) -> float:
     tokens = tokens_of(run)
     match run:
-        case Translator():
+        case Pretraining() | Translator():
             return 0.0
         case Teacher():
             query, passage = tokens.student / 6, tokens.student * 5 / 6
@@ -149,7 +151,7 @@ def kept(runs: Sequence[tuple[Run, Execution]]) -> Kept:
         for run, _ in runs
         if isinstance(run, Student)
     }
-    retrieving = [run for run, _ in runs if not isinstance(run, Translator)]
+    retrieving = [run for run, _ in runs if not isinstance(run, Preparatory)]
     passages = {run_key(teacher_of(run)): passage_vector_bytes(run) for run in retrieving}
     return Kept(
         final=sum(final_bytes(run) for run, _ in runs),

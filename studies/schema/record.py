@@ -51,6 +51,7 @@ class Role(StrEnum):
     DICTIONARY = "dictionary"
     TRANSLATED = "translated"
     TRANSLATOR = "translator"
+    PRETRAINING = "pretraining"
 
 
 class Tag(StrEnum):

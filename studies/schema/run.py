@@ -13,10 +13,16 @@ from studies.schema.checks import above_zero, at_least
 from studies.schema.objective import Contrastive, Objective, group_size_of
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator, Seq2Seq, check_room
 
+ENGLISH = "en"
+"""The language of passages and teachers."""
+
+SHARES_TOLERANCE = 1e-2
+"""By how much shares of pretraining text may miss a sum of 1, so that they can be written with few digits."""
+
 HELD_OUT_QUERIES = 192
 HELD_OUT_LINES = 960
-"""Examples whose loss is watched during training, of a teacher and of what is trained on bitext: from the validation
-split, lines spread evenly over languages."""
+"""Examples whose loss is watched during training, of a teacher and of what is trained on lines or texts: from the
+validation split, spread evenly over languages."""
 
 
 class Precision(StrEnum):
@@ -214,10 +220,66 @@ class Teacher:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PretrainingText:
+    """Text of single languages, English among them, drawn from a collection: names, lists of names, passages.
+
+    A language with share ``s`` gets ``round(s * texts)`` texts. Shares are probabilities of a text's language, as
+    XLM-R's (arXiv 1911.02116, section 3.1); they are apart from the exposure of a bitext.
+    """
+
+    collection: Atlas
+    texts: int
+    shares: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "texts")
+        named = [language for language, _ in self.shares]
+        if sorted(named) != sorted((ENGLISH, *self.collection.languages)):
+            raise ValueError(
+                f"PretrainingText.shares names {sorted(named)}, the collection has {sorted(self.collection.languages)} "
+                "beside English; give each language exactly one share (0 for none)"
+            )
+        for language, share in self.shares:
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"the share of {language} is {share}; it is a probability")
+        if abs(sum(share for _, share in self.shares) - 1.0) > SHARES_TOLERANCE:
+            raise ValueError(f"shares sum to {sum(share for _, share in self.shares):g}; they are probabilities")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """A rung's encoder trained from random weights to fill in masked tokens (BERT, arXiv 1810.04805, section 3.1).
+
+    ``mask_rate`` is the share of a text's tokens that are guessed, one of each text at least.
+    """
+
+    text: PretrainingText
+    rung: Rung
+    mask_rate: float
+    optimiser: Optimiser
+    schedule: Schedule
+    global_batch: int
+    precision: Precision
+    dropout: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.mask_rate < 1.0:
+            raise ValueError(f"Pretraining.mask_rate is {self.mask_rate}; it is a share between 0 and 1")
+        if self.rung.weights is not None:
+            raise ValueError(
+                f"rung {self.rung.name} has the weights {self.rung.weights}, and pretraining starts from random ones; "
+                "leave one of the two out"
+            )
+        _check_training(self, self.text.collection)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Student:
     """A multilingual encoder distilled from a teacher on bitext; it reads the queries, the teacher the passages.
 
-    With ``frozen_embeddings`` the vectors of its token lexicon stay what they were; everything else is trained.
+    With ``frozen_embeddings`` the vectors of its token lexicon stay what they were; everything else is trained. Its
+    encoder starts from the weights that ``pretraining`` leaves, where there is one.
     """
 
     teacher: Teacher
@@ -231,10 +293,13 @@ class Student:
     dropout: float
     seed: int
     frozen_embeddings: bool = field(default=False, metadata=ADDED)
+    pretraining: Pretraining | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         _check_training(self, self.teacher.collection)
         _check_bitext(self.teacher, self.bitext)
+        if self.pretraining is not None:
+            _check_pretraining(self, self.pretraining)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,8 +358,11 @@ class TranslateQuery:
         return self.translator.bitext if isinstance(self.translator, Translator) else None
 
 
-Trained = Teacher | Student | Translator
+Trained = Pretraining | Teacher | Student | Translator
 """Runs with steps, checkpoints and weights."""
+
+Preparatory = Pretraining | Translator
+"""Trained runs that answer no query by themselves, so that no evaluation is owed of them."""
 
 System = LookUp | TranslateQuery
 """Rival systems without training of their own: the teacher reads what they make of a query."""
@@ -316,7 +384,7 @@ def _check_training(run: Trained, collection: Atlas) -> None:
     at_least(run, 0, "seed")
     if not 0 <= run.dropout < 1:
         raise ValueError(f"{what}.dropout is {run.dropout}; it is a probability from 0 to below 1")
-    group_size = 1 if isinstance(run, Translator) else group_size_of(run.objective)
+    group_size = 1 if isinstance(run, Preparatory) else group_size_of(run.objective)
     if run.global_batch % group_size:
         raise ValueError(
             f"global batch {run.global_batch} does not divide into candidate groups of {group_size}; make it a multiple"
@@ -338,3 +406,21 @@ def _check_bitext(teacher: Teacher, bitext: Bitext) -> None:
             f"the bitext is drawn from atlas {bitext.collection.revision}, the teacher reads atlas "
             f"{teacher.collection.revision}; declare both with the same collection"
         )
+
+
+def _check_pretraining(student: Student, pretraining: Pretraining) -> None:
+    if pretraining.text.collection != student.teacher.collection:
+        raise ValueError(
+            f"pretraining reads atlas {pretraining.text.collection.revision}, the teacher atlas "
+            f"{student.teacher.collection.revision}; declare both with the same collection"
+        )
+    for name in ("rung", "precision"):
+        if getattr(pretraining, name) != getattr(student, name):
+            raise ValueError(
+                f"the student's {name} is {_short(getattr(student, name))}, that of its pretraining "
+                f"{_short(getattr(pretraining, name))}; the student goes on from its weights, declare both alike"
+            )
+
+
+def _short(value: Rung | Precision) -> str:
+    return value.name if isinstance(value, Rung) else str(value)

@@ -156,6 +156,11 @@ class Search:
             run_of(self, self.all_rungs[0], values)
         for each in self.verify:
             run_of(self, each.rung, each.values)
+        if self.base.pretraining is not None:
+            raise ValueError(
+                f"search {self.name} starts from a student with pretraining, and a search trains a teacher alone; "
+                "leave pretraining out"
+            )
         for rung in self.all_rungs:
             check_batches(replace(self.base, rung=rung), self.execution)
         check_batches(self.base.teacher, self.execution)

@@ -11,7 +11,7 @@ from math import gcd
 
 from ir_measures.measures import Measure
 
-from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign
+from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.estimand import (
     DataCurve,
     Estimand,
@@ -121,8 +121,9 @@ class Study:
                 f"study {self.name} has axes {', '.join(names)}; a run has one label for each, tie the two"
             )
         by_axis = {axis.name: [setting.label for setting in axis.settings] for axis in self.axes}
-        assigned = [setting.assign for axis in self.axes for setting in axis.settings]
-        for path, value in chain(*assigned, *(tie.assign for tie in self.ties)):
+        for assigned in (setting.assign for axis in self.axes for setting in axis.settings):
+            assign_all(self.base, assigned)
+        for path, value in chain(*(tie.assign for tie in self.ties)):
             assign(self.base, path, value)
         for tie in self.ties:
             for name, label in tie.where:
@@ -171,23 +172,23 @@ def check_batches(run: Run, execution: Execution) -> None:
 
 
 def expand(study: Study) -> tuple[Point, ...]:
-    """All runs of a study, each once: teachers, rivals with their translators, then students in the axes' order."""
+    """All runs of a study, each once: teachers, pretraining, rivals with their translators, then students in order."""
     students: list[Point] = []
     for settings in product(*(axis.settings for axis in study.axes)):
         run = study.base
         for setting in settings:
-            for path, value in setting.assign:
-                run = assign(run, path, value)
+            run = assign_all(run, setting.assign)
         labels = {axis.name: s.label for axis, s in zip(study.axes, settings, strict=True)}
         for tie in study.ties:
-            for path, value in tie.assign if tie.holds(labels) else ():
-                run = assign(run, path, value)
+            run = assign_all(run, tie.assign if tie.holds(labels) else ())
         students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=Labels(**labels)))
     points: dict[str, Point] = {}
     untrained: set[Labels] = set()
     for build in _builders(study):
         for student in students:
             point = build(student)
+            if point is None:
+                continue
             if point.role is Role.UNTRAINED:
                 if point.labels in untrained:
                     continue
@@ -244,6 +245,14 @@ def _teacher(student: Point) -> Point:
     return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
 
 
+def _pretraining(student: Point) -> Point | None:
+    """What the student's encoder starts from, where that is trained as well."""
+    pretraining = _student(student).pretraining
+    if pretraining is None:
+        return None
+    return _point(pretraining, Role.PRETRAINING, Labels(rung=student.labels.rung, seed=str(pretraining.seed)))
+
+
 def _untrained(student: Point) -> Point:
     """The same rung before any step; the objective it never saw is that of the rung's first student."""
     run = _student(student)
@@ -288,9 +297,10 @@ _RIVALS: Mapping[Role, Callable[[Point], Point]] = {
 }
 
 
-def _builders(study: Study) -> Iterator[Callable[[Point], Point]]:
-    """What makes teachers and rivals of the students, in order."""
+def _builders(study: Study) -> Iterator[Callable[[Point], Point | None]]:
+    """What makes teachers, pretraining and rivals of the students, in order."""
     yield _teacher
+    yield _pretraining
     for role in study.rivals:
         if role is Role.TRANSLATED and study.translator is not None:
             if isinstance(study.translator, Translator):

@@ -8,7 +8,7 @@ of most languages into more.
 from dataclasses import dataclass
 from typing import assert_never
 
-from studies.schema.run import LookUp, Run, Student, Teacher, TranslateQuery, Translator
+from studies.schema.run import LookUp, Pretraining, Run, Student, Teacher, TranslateQuery, Translator
 
 LINE, LONGEST_LINE = 11.0, 58
 """Tokens of a line in a student's language, mean and longest."""
@@ -18,6 +18,9 @@ ENGLISH = 8.0
 
 PAIR, LONGEST_PAIR = 44.0, 21 + 67
 """Tokens of an English query with a passage."""
+
+TEXT, LONGEST_TEXT = 12.0, 79
+"""Tokens of a text of pretraining, mean and longest: names, lists of names, passages."""
 
 PASSAGES = 936
 PASSAGE = 30.0
@@ -41,6 +44,8 @@ def tokens_of(run: Run) -> Tokens:
     match run:
         case Teacher():
             return Tokens(student=PAIR, teacher=0.0, longest=LONGEST_PAIR)
+        case Pretraining():
+            return Tokens(student=TEXT, teacher=0.0, longest=LONGEST_TEXT)
         case Student():
             return Tokens(student=LINE, teacher=ENGLISH, longest=LONGEST_LINE)
         case Translator():

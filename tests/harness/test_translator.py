@@ -76,8 +76,8 @@ sides = st.lists(st.integers(5, 7999), min_size=1, max_size=6).map(lambda ids: [
 
 
 @pytest.fixture(scope="module")
-def model() -> TranslationModel:
-    built = model_of(NARROW)
+def model(atlas_storage: Storage) -> TranslationModel:
+    built = model_of(atlas_storage, NARROW)
     assert isinstance(built, TranslationModel)
     return built.eval()
 
@@ -96,8 +96,10 @@ def test_loss_equals_loops_whatever_is_padded_and_however_a_batch_is_cut(
     assert [float(loss) for loss in alone] == pytest.approx(expected, abs=LOSS_TOLERANCE)
 
 
-def test_model_before_its_first_step_knows_nothing_and_is_drawn_from_its_seed(model: TranslationModel) -> None:
-    again, other = model_of(NARROW), model_of(replace(NARROW, seed=4))
+def test_model_before_its_first_step_knows_nothing_and_is_drawn_from_its_seed(
+    atlas_storage: Storage, model: TranslationModel
+) -> None:
+    again, other = model_of(atlas_storage, NARROW), model_of(atlas_storage, replace(NARROW, seed=4))
     same = [torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)]
     assert all(same)
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))

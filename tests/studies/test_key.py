@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from ir_measures import AP, RR, Measure, nDCG
 
-from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS, atlas_pretraining
+from studies.ladders import ATLAS
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import KEY_LENGTH, canonical, evaluation_key, run_key
@@ -24,9 +25,12 @@ from tests.goldens.__main__ import KEYS, keys
 from tests.harness.small_study import small_study
 
 ROOT = Path(__file__).resolve().parents[2]
+PRETRAINING = atlas_pretraining(*ATLAS.rungs[0])
 RUNS: tuple[Run, ...] = (
     ATLAS_TEACHER,
     OPTICAL_ATLAS,
+    PRETRAINING,
+    replace(OPTICAL_ATLAS, pretraining=PRETRAINING),
     LookUp(teacher=ATLAS_TEACHER, bitext=OPTICAL_ATLAS.bitext),
     LookUp(teacher=ATLAS_TEACHER, bitext=None),
     ATLAS_TRANSLATOR,

@@ -7,10 +7,11 @@ import pytest
 from babel import Locale
 from babel.core import get_global
 
-from studies.languages import LANGUAGES, MIRACL, language
+from studies.languages import LANGUAGES, MIRACL, language, sampling_shares
 from studies.schema.language import HIGH_FROM_BYTES, MID_FROM_BYTES, Language, ResourceClass
 
 CODES = [entry.code for entry in LANGUAGES]
+CODES_WITH_BYTES = [entry.code for entry in LANGUAGES if entry.cc100_bytes]
 
 
 def _with_bytes(cc100_bytes: int | None, *, in_xlmr: bool = True) -> Language:
@@ -111,6 +112,17 @@ def test_language_of_zero_bytes_is_refused_as_missing_is_not_zero() -> None:
 def test_language_unknown_code_names_what_exists() -> None:
     with pytest.raises(ValueError, match=r"'swa'.*sw"):
         language("swa")
+
+
+def test_sampling_shares_are_the_power_of_bytes_that_xlmr_samples_by() -> None:
+    shares = dict(sampling_shares(CODES_WITH_BYTES))
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-4 * len(shares))
+    for code in ("en", "ko", "mr"):
+        ratio = (language(code).cc100_bytes or 0) / (language("sw").cc100_bytes or 1)
+        assert shares[code] / shares["sw"] == pytest.approx(ratio**0.3, rel=0.03)
+    assert len(set(dict(sampling_shares(CODES_WITH_BYTES, exponent=0.0)).values())) == 1
+    with pytest.raises(ValueError, match="mt has no file in CC-100"):
+        sampling_shares(("en", "mt"))
 
 
 def _correlation(left: list[float], right: list[float]) -> float:

@@ -145,7 +145,7 @@ ADDED_DEFAULTS = {
         "unrolled_iterations": None,
     },
     Architecture: {"head_size": None, "key_value_heads": None, "type_vocabulary_size": 1},
-    Student: {"frozen_embeddings": False},
+    Student: {"frozen_embeddings": False, "pretraining": None},
 }
 """A default that changed would silently give the keys of old runs to others."""
 

@@ -1,0 +1,58 @@
+"""Does the gap that low exposure leaves close as the student grows, and how much of that is optimal transport's doing?
+
+Question
+    Pretrained students of five sizes are distilled on the same bitext, by optimal transport and by pooled vectors.
+    Every language is once at full exposure and once at a tenth of it. How does the loss that low exposure causes move
+    with size under transport, beyond how it moves under pooled vectors?
+Expectation
+    In ``first_look``, without pretraining, exposure was worth more to larger students under transport. Whether that is
+    transport's doing is not known; pretraining in the proportions of CC-100 may leave less of it.
+Primary estimand
+    The slope, per tenfold non-embedding parameters, of the difference between the two objectives' within-language
+    effects of exposure, in logits of the teacher's share of nDCG@10, by the four smaller rungs. The effect under each
+    objective, its law and the forecast of the largest rung stand beside it; the gap between CC-100's classes is
+    descriptive.
+Compute
+    Within a rung both objectives have the FLOPs of 1,200 steps of transport; pretraining is the same run for both. Both
+    have the learning rate of the ladder's rule, which was looked for under transport alone, so that transport is
+    favoured in level; the contrast is one of slopes.
+What the answer decides
+    Whether the full study needs other objectives at every rung, or at one.
+Status
+    Declared on 2026-11-26, before any of its runs. One seed: its intervals speak of these trained models.
+"""
+
+from ir_measures import AP, Success, nDCG
+
+from studies.bases import (
+    ATLAS_COMPUTE,
+    ATLAS_LANGUAGES,
+    OPTICAL_ATLAS,
+    TRANSPORT_AND_POOLED,
+    matched_to_transport,
+    pretrained_atlas,
+)
+from studies.ladders import ATLAS
+from studies.schema.axes import cross, rotations, seeds, vary
+from studies.schema.execution import Execution
+from studies.schema.study import Law, ResourceEffect, Study
+
+STUDY = Study(
+    name="gap_by_size",
+    version="2026.11.26",
+    question="Does the gap close as the student grows, and how much of that is optimal transport's doing?",
+    base=OPTICAL_ATLAS,
+    axes=cross(
+        pretrained_atlas(),
+        vary("objective", "objective", TRANSPORT_AND_POOLED),
+        rotations(2, ATLAS_LANGUAGES, low=0.1),
+        seeds(1),
+    ),
+    ties=tuple(matched_to_transport(rung, label) for rung, _ in ATLAS.rungs for label in TRANSPORT_AND_POOLED),
+    measures=(nDCG @ 10, AP, Success @ 1),
+    estimand=ResourceEffect(measure=nDCG @ 10, reference="ot", against="pooled-mse", compute=ATLAS_COMPUTE),
+    law=Law.LOG_LINEAR,
+    hold_out=ATLAS.largest,
+    execution=Execution(workers=1, micro_batch=32, at_once=2),
+    executions=tuple((rung.name, Execution(workers=1, micro_batch=256, at_once=2)) for rung, _ in ATLAS.rungs),
+)
