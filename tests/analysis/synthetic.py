@@ -25,7 +25,7 @@ from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
-from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Schedule, Student, Teacher, Translator
+from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Preparatory, Schedule, Student, Teacher
 from studies.schema.study import DataCurve, Law, Point, ResourceEffect, Study, SystemComparison, expand
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
@@ -216,7 +216,7 @@ def _write_run(
     }
     run = client.create_run(experiment, tags=tags, run_name=f"{point.role} {place}").info.run_id
     recorded = flatten(point.run)
-    if not isinstance(point.run, Teacher | Translator):
+    if not isinstance(point.run, Teacher | Preparatory):
         recorded = {name: value for name, value in recorded.items() if not name.startswith("teacher.")}
         recorded["teacher"] = run_key(point.run.teacher)
     count = parameters_of(point.run)
@@ -286,7 +286,7 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
             return {code: 0.45 if share == 1.0 else 0.2 for code, share in point.run.bitext.exposure}
         case Role.COPY_THROUGH:
             return {code: 0.25 if code in ("de", "fr", "sw") else 0.03 for code in LANGUAGES}
-        case Role.TRANSLATED | Role.TRANSLATOR:
+        case Role.TRANSLATED | Role.TRANSLATOR | Role.PRETRAINING:
             raise ValueError(f"the made-up study has no {point.role} run")
 
 

@@ -47,7 +47,7 @@ def trained(storage: Storage, run: Translator) -> QueryTranslator:
     for step in range(run.schedule.steps):
         loss, _ = data.train.loss(model, order.indices(step), CPU)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), run.optimiser.clip_norm)
         optimiser.step()
         schedule.step()
@@ -59,7 +59,8 @@ def chrf(storage: Storage, run: Translator, translator: QueryTranslator) -> tupl
     """Mean chrF over the languages at full exposure, and over the others."""
     queries = collection(storage, run.bitext.collection).queries[Split.VALIDATION][:QUERIES]
     english = [query.texts[ENGLISH] for query in queries]
-    full, reduced = [], []
+    full: list[float] = []
+    reduced: list[float] = []
     for language, share in run.bitext.exposure:
         written = translator.translate([query.texts[language] for query in queries], language, GREEDY)
         (full if share == 1.0 else reduced).append(corpus_chrf(written, [english]).score)

@@ -293,7 +293,7 @@ def test_marian_model_with_its_sentencepiece_files_is_loaded_and_translates(atla
     ).save_pretrained(folder)
     opened = QueryTranslator.load(PublishedTranslator(weights=str(folder)))
     ids = opened._encode(german[:1], "de")[0]
-    assert opened.tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == german[0].replace(" ", "")
+    assert str(opened.tokenizer.decode(ids, skip_special_tokens=True)).split() == german[0].split()
     assert any(opened.translate(german[:3], "de", SHORT))
 
 

@@ -13,19 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from harness import checkpoint, sharding
 from harness.assemble import model_of
 from harness.checkpoint import newest
 from harness.data.batches import BatchOrder, pad
 from harness.drills.tiny import VOCABULARY, tiny_student
-from harness.examples import Loss
+from harness.objectives.pairs import Loss
 from harness.train import optimise
 from studies.schema.execution import Execution
 from studies.schema.run import Precision, Student
+from studies.schema.storage import Storage
 
 STEPS = 10
 SAVED = 5
@@ -70,7 +71,7 @@ class Sentences:
 def relay(folder: Path, workers: int, legs: Sequence[Leg]) -> None:
     """Train legs in new processes, one after another; each leaves its losses and checkpoints below ``folder``."""
     rendezvous = folder / f"{legs[0].name}.rendezvous"
-    mp.start_processes(_work, (workers, str(rendezvous), folder, legs), nprocs=workers, start_method="spawn")
+    spawn(_work, (workers, str(rendezvous), folder, legs), nprocs=workers)  # type: ignore[no-untyped-call]
 
 
 def losses(folder: Path, leg: str) -> NDArray[np.float64]:
@@ -102,7 +103,7 @@ def _train(leg: Leg, folder: Path) -> None:
     workers, rank = dist.get_world_size(), dist.get_rank()
     execution = Execution(workers=workers, zero_stage=leg.stage, micro_batch=leg.micro_batch)
     with sharding.building(leg.run, execution, world_size=workers):
-        model = model_of(leg.run)
+        model = model_of(Storage.at(folder), leg.run)
     torch.manual_seed(leg.run.seed * workers + rank)
     engine = sharding.prepare(model, leg.run, execution, world_size=workers)
     data = Sentences(leg.run)
