@@ -108,6 +108,13 @@ class Compared:
         return tuple(sorted(found, key=lambda row: row.rank))
 
     @property
+    def exposures(self) -> tuple[Exposure, ...]:
+        """Exposures at which some language was compared, the primary contrasts' first."""
+        compared = {row.exposure for row in self.rows}
+        found = [each for each in Exposure if str(each) in compared]
+        return tuple(sorted(found, key=lambda each: each != self.asked.exposure))
+
+    @property
     def primary(self) -> tuple[Row, ...]:
         return self.table(stage=self.asked.stage, exposure=self.asked.exposure)
 

@@ -30,7 +30,6 @@ from analysis.result import SCHEMA, dumps
 from analysis.runs import read_frame
 from analysis.tables import Table, diagnostics_table, ledger_table, runs_table
 from studies.languages import LANGUAGES
-from studies.schema.estimand import Exposure
 from studies.schema.record import Role
 
 TEMPLATE = "comparison.html"
@@ -115,12 +114,11 @@ def page(found: Compared, images: Mapping[str, bytes]) -> str:
 
 
 def _rankings(found: Compared) -> list[Table]:
-    """The ranking at both exposures: of every rung, or of all amounts side by side."""
-    exposures = sorted(Exposure, key=lambda each: each != found.asked.exposure)
+    """The ranking at every exposure: of every rung, or of all amounts side by side."""
     if found.asked.amounts:
-        return [tables.amounts_table(found, exposure=str(each)) for each in exposures]
+        return [tables.amounts_table(found, exposure=str(each)) for each in found.exposures]
     order = sorted(found.asked.stages, key=lambda stage: stage != found.asked.stage)
-    return [tables.ranking_table(found, stage=stage, exposure=str(each)) for stage in order for each in exposures]
+    return [tables.ranking_table(found, stage=stage, exposure=str(each)) for stage in order for each in found.exposures]
 
 
 def _compute_text(found: Compared) -> str:
@@ -141,7 +139,7 @@ def _pictures(found: Compared, images: Mapping[str, bytes]) -> list[Picture]:
     captions = {
         "amounts": f"{asked.measure} by lines of bitext at full and reduced exposure. Bars are 95 % intervals; the "
         "axis of lines is logarithmic. Hollow points are flagged.",
-        "ranking": f"{asked.measure} of every system at full and at reduced exposure. Bars are 95 % intervals of the "
+        "ranking": f"{asked.measure} of every system by exposure. Bars are 95 % intervals of the "
         "score; differences are paired and far sharper than the bars suggest. Hollow points are flagged.",
         "parts": f"Lead of {reference} over every system by part of the queries, {stage_name(found, asked.stage)}. "
         "Bold where the 95 % interval leaves zero out.",

@@ -8,19 +8,20 @@ Expectation
     lose less.
 Design
     One rung. A language has the stated lines, or in the other rotation a tenth of them; FLOPs and steps are the same
-    at every amount, so fewer lines are seen more often. The rivals are the two that were taken for the strongest
-    beforehand; they are to be replaced by those that ``objectives_compared`` finds. Learning rates are the ladder's.
+    at every amount, so fewer lines are seen more often. The rivals are the two strongest trained ones of
+    ``objectives_compared``, where both were ahead of OT. Learning rates are those of ``search_objectives``.
 Primary contrasts
     OT minus each rival in AP at 1,000 lines, over languages at a tenth of them.
 Status
-    Declared on 2026-11-25, before any of its runs. One seed: its intervals speak of these trained models.
+    Declared on 2026-11-25; its rivals were chosen on 2026-11-26, after ``objectives_compared`` and before any of its
+    runs. One seed: its intervals speak of these trained models.
 """
 
 from dataclasses import replace
 
 from ir_measures import AP, nDCG
 
-from studies.bases import ATLAS_COMPUTE, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, OPTICAL_ATLAS
+from studies.bases import ATLAS_COMPUTE, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, ATLAS_RATES, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import Tie, cross, rotations, seeds, vary
 from studies.schema.estimand import DataCurve
@@ -31,7 +32,7 @@ from studies.schema.study import Study
 
 RUNG = "atlas-13k"
 STEPS = 600
-COMPARED = ("ot", "score-kl", "pooled-mse")
+COMPARED = ("ot", "assignment", "exact-ot")
 AMOUNTS = (250, 500, 1000, 2000, 4000)
 
 _RUNG = next(rung for rung, _ in ATLAS.rungs if rung.name == RUNG)
@@ -39,14 +40,20 @@ _OT = replace(OPTICAL_ATLAS, rung=_RUNG, schedule=Schedule(steps=STEPS, warmup_s
 
 
 def matched(label: str) -> Tie:
-    """The schedule that gives an objective the FLOPs of OT."""
+    """The schedule that gives an objective the FLOPs of OT, and the learning rate that it was found to want."""
     steps = ATLAS_COMPUTE.steps(replace(_OT, objective=ATLAS_OBJECTIVES[label]), as_much_as=_OT)
-    return Tie(where=(("objective", label),), assign=(("schedule", Schedule(steps=steps, warmup_steps=steps // 10)),))
+    return Tie(
+        where=(("objective", label),),
+        assign=(
+            ("schedule", Schedule(steps=steps, warmup_steps=steps // 10)),
+            ("optimiser.learning_rate", ATLAS_RATES[label]),
+        ),
+    )
 
 
 STUDY = Study(
     name="bitext_amount",
-    version="2026.11.25",
+    version="2026.11.26",
     question="How little bitext is enough, for optimal transport and for its rivals?",
     base=OPTICAL_ATLAS,
     axes=cross(

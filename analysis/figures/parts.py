@@ -10,7 +10,6 @@ from analysis.comparison import Compared, Row
 from analysis.comparison_words import stage_name, system_name
 from analysis.figures.canvas import GREY, INK, sheet
 from analysis.systems import ALL, COGNATE, IN_LATIN, NOT_COGNATE, OTHER_SCRIPT, SEEN, UNSEEN
-from studies.schema.estimand import Exposure
 
 _SHORT = {
     ALL: "all",
@@ -34,7 +33,7 @@ def draw_parts(found: Compared) -> Figure:
     """Rows are rivals, the best first; columns are parts; the number is the lead, bold where its interval leaves 0."""
     asked = found.asked
     rivals = [row.system for row in found.primary if row.system != asked.reference]
-    exposures = sorted(Exposure, key=lambda each: each != asked.exposure)
+    exposures = found.exposures
     cells = {
         (str(exposure), part, row.system): row
         for exposure in exposures

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from analysis.comparison import Compared
 from analysis.comparison_words import stage_name, system_name
 from analysis.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, PALE, VERMILLION, sheet
-from studies.schema.estimand import Exposure
 
 _LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"))
 """Colour and marker of a rung; the primary one comes first."""
@@ -23,7 +22,7 @@ def draw_ranking(found: Compared) -> Figure:
     shown = sorted(asked.stages, key=lambda stage: stage != asked.stage)
     shown = shown[:1] if asked.amounts else shown[: len(_LOOKS)]
     order = [row.system for row in found.primary] or [system.name for system in found.stages[0].systems]
-    exposures = sorted(Exposure, key=lambda each: each != asked.exposure)
+    exposures = found.exposures
     figure = sheet(height=1.7 + 0.33 * len(order))
     all_axes = figure.subplots(1, len(exposures), sharey=True, sharex=True, squeeze=False)[0]
     for axes, exposure in zip(all_axes, exposures, strict=True):
