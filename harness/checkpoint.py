@@ -150,6 +150,7 @@ def _write_ranks(engine: Any, folder: Path) -> None:
 def _whole(engine: Any) -> Iterator[tuple[str, Tensor]]:
     """Everything that a model and its optimiser hold, one tensor after another; all ranks go through it together."""
     masters = masters_of(engine)
+    masters.settle()
     for name, tensor in tensors(engine.module):
         if not tensor.requires_grad:
             with _gathered(tensor):

@@ -18,6 +18,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Masters(Protocol):
     """Masters and moments of what an engine trains; ``moment`` is one of ``MOMENTS``, or None for the master."""
 
+    def settle(self) -> None:
+        """Have every rank give back what its last step left whole."""
+
     def start(self, steps: int) -> None:
         """Make room for the moments, as Adam does at its first step, and set its count of steps."""
 
@@ -53,6 +56,9 @@ class Copied:
             pairs = [pair for weights, masters in groups for pair in zip(weights, masters, strict=True)]
         self._masters: dict[Tensor, Tensor] = dict(pairs)
 
+    def settle(self) -> None:
+        """Every rank has everything anyway."""
+
     def start(self, steps: int) -> None:
         make_room(self._adam, self._masters.values(), steps)
 
@@ -78,6 +84,9 @@ class Flattened:
     def __init__(self, engine: Any) -> None:
         self._adam, self._zero = engine.basic_optimizer, engine.optimizer
 
+    def settle(self) -> None:
+        """Every rank has all weights anyway."""
+
     def start(self, steps: int) -> None:
         make_room(self._adam, self._zero.single_partition_of_fp32_groups, steps)
         # DeepSpeed ties weights to their moments after the first step, which a restored engine does not take here.
@@ -99,6 +108,10 @@ class Shared:
 
     def __init__(self, engine: Any) -> None:
         self._adam, self._zero = engine.basic_optimizer, engine.optimizer
+
+    def settle(self) -> None:
+        self._zero.checkpoint_event_prologue()
+        self._zero.checkpoint_event_epilogue()
 
     def start(self, steps: int) -> None:
         self._zero.checkpoint_event_prologue()

@@ -14,7 +14,7 @@ Primary contrasts
     OT minus each rival in AP at 1,000 lines, over languages at a tenth of them.
 Status
     Declared on 2026-11-25; its rivals were chosen on 2026-11-26, after ``objectives_compared`` and before any of its
-    runs. One seed: its intervals speak of these trained models.
+    runs, and run that day. One seed: its intervals speak of these trained models.
 """
 
 from dataclasses import replace

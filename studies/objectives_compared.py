@@ -21,7 +21,8 @@ Primary contrasts
     for their number. Everything else is exploratory.
 Status
     Declared on 2026-11-25 and given its learning rates on 2026-11-26, before any of its runs. The search had shown by
-    then, on validation queries and after 300 steps, that exact assignment (0.60) was ahead of OT (0.54).
+    then, on validation queries and after 300 steps, that exact assignment (0.60) was ahead of OT (0.54). Run that day,
+    with a kill in its middle; ``docs/results`` has the report and why OT loses where it does.
 """
 
 from dataclasses import replace
