@@ -6,6 +6,7 @@ The driver decides from storage alone what is owed, so the same command continue
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness import fleet
 from harness.delivery import Entry, Heading
@@ -13,6 +14,7 @@ from harness.description import describe
 from harness.evaluation_key import key_of
 from harness.leaving import saving
 from harness.outcome import Outcome
+from harness.plan import misfits, plan
 from harness.progress import View
 from harness.revision import code_revision
 from harness.status import Phase, RunStatus, names, statuses
@@ -48,6 +50,7 @@ def run_study(
     """
     points = _chosen(study, only)
     storage.check_writable(FREE_BYTES)
+    _refuse_misfits(study, storage, points)
     storage.record_recipe(study.name, study.version, recipe(study))
     with storage.room_needed(), storage.lease(storage.study_lease(study.name), purpose=f"run {study.name}"):
         storage.stop_request(study.name).unlink(missing_ok=True)
@@ -158,6 +161,14 @@ def _chosen(study: Study, only: str | None) -> tuple[Point, ...]:
     selected = select(study, only)
     needed = {point.key for point in selected} | {run_key(run) for point in selected for run in needs(point.run)}
     return tuple(point for point in expand(study) if point.key in needed)
+
+
+def _refuse_misfits(study: Study, storage: Storage, points: Sequence[Point]) -> None:
+    """Raise ValueError where what is owed cannot fit its devices, as ``plan`` does."""
+    planned, keys = plan(study, storage), {point.key for point in points}
+    owed = tuple(run for run in planned.owed if run.point.key in keys)
+    if found := misfits(replace(planned, runs=owed)):
+        raise ValueError("; ".join(found))
 
 
 def _resume_pruned(storage: Storage, points: Sequence[Point]) -> None:

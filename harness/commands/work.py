@@ -1,7 +1,6 @@
 """Commands that have work done, or ended: run, search and stop."""
 
 import os
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -19,8 +18,6 @@ from harness.commands.application import (
 )
 from harness.commands.speech import complain, console, one_line_errors, quiet
 from harness.outcome import Outcome
-from harness.plan import misfits
-from harness.plan import plan as plan_of
 from harness.progress import clock, open_view, summary
 from harness.show import search_lines
 from harness.status import statuses
@@ -28,7 +25,6 @@ from harness.trials import owed as owed_trials
 from studies import catalogue
 from studies.schema.search import Search
 from studies.schema.storage import Storage, lease_owner, write_json_atomic
-from studies.schema.study import Study
 
 
 @app.command(rich_help_panel=WORK)
@@ -52,7 +48,6 @@ def run(
     with one_line_errors():
         declared, place = catalogue.find(study), Storage.named(storage)
         chosen = {point.key for point in catalogue.select(declared, only)} if only else None
-        _refuse_misfits(declared, place, chosen)
         terminal = Console(stderr=True)
         quiet(terminal)
         # Imported here because it loads Ray, torch and MLflow.
@@ -117,14 +112,6 @@ def stop(study: EitherName, storage: StorageRoot = "") -> None:
         write_json_atomic(place.stop_request(declared.name), {"schema": 1, "asked_by": os.getpid()})
         verb = "search" if isinstance(declared, Search) else "run"
         typer.echo(f"asked {owner} to save and end; python -m harness {verb} {study} goes on from there")
-
-
-def _refuse_misfits(declared: Study, place: Storage, chosen: set[str] | None) -> None:
-    """Raise ValueError where what is owed cannot fit its devices, as ``plan`` does."""
-    planned = plan_of(declared, place)
-    owed = tuple(run for run in planned.owed if chosen is None or run.point.key in chosen)
-    if found := misfits(replace(planned, runs=owed)):
-        raise ValueError("; ".join(found))
 
 
 def _close(name: str, said: str, done: Outcome, storage: str, place: Storage) -> None:
