@@ -19,7 +19,8 @@ Compute
 What the answer decides
     Whether the full study needs other objectives at every rung, or at one.
 Status
-    Declared on 2026-11-26, before any of its runs. One seed: its intervals speak of these trained models.
+    Declared on 2026-11-26, before any of its runs. Of these only the smallest rung's have been made since, to see that
+    they come home; no effect was read off them. One seed: its intervals speak of these trained models.
 """
 
 from ir_measures import AP, Success, nDCG
