@@ -10,7 +10,8 @@ Budget
 What the answer decides
     Which forms ``transport_improved`` reads on test queries.
 Status
-    Written on 2026-11-26, before any of its trials.
+    Written on 2026-11-26, before any of its trials, and run that day: idf marginals score 0.69, every form with uniform
+    ones 0.58 or less, and the looser the marginals the worse.
 """
 
 from collections.abc import Mapping
