@@ -8,6 +8,7 @@ distillation, takes no part. Sentences i = 1..Q are held out and stand in Englis
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
+from typing import Any, TypeVar
 
 from studies.schema.checks import at_least
 
@@ -69,6 +70,10 @@ def column_name(column: str, stage: Stage) -> str:
     return f"{column}.{stage}"
 
 
-def corrected(raw: float, random: float) -> float:
-    """What a similarity is above chance, as a share of what it could be."""
-    return (raw - random) / (1.0 - random)
+Value = TypeVar("Value", bound=Any)
+
+
+def corrected(raw: Value, random: Value) -> Value:
+    """What a similarity is above chance, as a share of what it could be; numbers, or arrays of one shape."""
+    above: Value = (raw - random) / (1.0 - random)
+    return above
