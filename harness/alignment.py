@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from harness.assemble import collection, model_of, sequences, tokenizer_of
-from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
 from harness.encoders import LastLayer, TokenEncoder
+from harness.examples import Sequences
 from harness.late_interaction import Ragged
 from harness.transport.problem import cosine_cost, uniform_problem
 from harness.transport.sinkhorn import sinkhorn
@@ -33,7 +34,7 @@ from studies.schema.alignment import (
     corrected,
 )
 from studies.schema.evaluation import Evaluation
-from studies.schema.run import Rung, Student
+from studies.schema.run import Student
 from studies.schema.storage import Storage
 
 PROBLEMS = 512
@@ -56,13 +57,18 @@ def alignment_scores(
     found: dict[str, dict[str, dict[str, float]]] = {
         language: {query.id: {} for query in queries} for language in atlas.declaration.languages
     }
+    texts = {
+        language: sequences(atlas, [atlas.text(query, language) for query in queries], run.rung)
+        for language in (ENGLISH, *found)
+    }
+    special = special_ids(tokenizer_of(atlas, run.rung))
     before = model_of(storage, run)
     assert isinstance(before, TokenEncoder)
     for stage, encoder in ((Stage.BEFORE, before), (Stage.AFTER, trained)):
-        english = hidden(encoder, atlas, [atlas.text(query, ENGLISH) for query in queries], run.rung)
+        english = hidden(encoder, texts[ENGLISH], special)
         for language, rows in found.items():
-            texts = hidden(encoder, atlas, [atlas.text(query, language) for query in queries], run.rung)
-            for column, values_Q in alignment_columns(english, texts, strangers_Q, asked).items():
+            read = hidden(encoder, texts[language], special)
+            for column, values_Q in alignment_columns(english, read, strangers_Q, asked).items():
                 for query, value in zip(queries, values_Q.tolist(), strict=True):
                     rows[query.id][column_name(column, stage)] = value
     return found
@@ -92,13 +98,16 @@ def alignment_columns(english: Ragged, texts: Ragged, strangers_Q: NDArray[np.in
     }
 
 
-def hidden(encoder: TokenEncoder, atlas: AtlasData, texts: Sequence[str], rung: Rung) -> Ragged:
+def special_ids(tokenizer: PreTrainedTokenizerFast) -> NDArray[np.int64]:
+    """Tokens that stand in a text for no part of it; an unknown word is a part."""
+    return np.array(sorted(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}), dtype=np.int64)
+
+
+def hidden(encoder: TokenEncoder, texts: Sequences, special: NDArray[np.int64]) -> Ragged:
     """Vectors of the last hidden layer, [T, W], for every token of the texts that is no special one."""
-    read = sequences(atlas, texts, rung)
-    special = np.array(tokenizer_of(atlas, rung).all_special_ids)
-    vectors = encode(LastLayer(encoder), read, torch.device("cpu"))
-    kept_T = ~np.isin(read.ids, special)
-    lengths_Q = np.add.reduceat(kept_T.astype(np.int64), read.offsets[:-1])
+    vectors = encode(LastLayer(encoder), texts, torch.device("cpu"))
+    kept_T = ~np.isin(texts.ids, special)
+    lengths_Q = np.add.reduceat(kept_T.astype(np.int64), texts.offsets[:-1])
     return Ragged(tokens_TH=vectors.tokens_TH[torch.from_numpy(kept_T)], lengths=torch.from_numpy(lengths_Q))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,13 +13,20 @@ from torch import Tensor
 from harness.alignment import (
     alignment_columns,
     alignment_means,
+    hidden,
     mexa_hits,
     pooled,
     rank_consistency,
+    special_ids,
     strangers,
     token_similarity,
 )
+from harness.assemble import sequences
+from harness.data.atlas import AtlasData
+from harness.encoders import LastLayer, build
 from harness.late_interaction import Ragged
+from harness.vectors import encode
+from studies.bases import OPTICAL_ATLAS
 from studies.schema.alignment import (
     COLUMNS,
     TOKEN_OT_RANDOM,
@@ -29,6 +37,7 @@ from studies.schema.alignment import (
     column_name,
     corrected,
 )
+from studies.schema.evaluation import Split
 
 ASKED = Alignment(epsilon=0.01)
 WIDTH = 64
@@ -167,3 +176,19 @@ def test_means_are_corrected_after_averaging() -> None:
     assert means["clca_token_ot.before"] == {"sw": pytest.approx((0.7 - 0.2) / 0.8)}
     assert means["clca_mexa.after"] == {"sw": 0.5}
     assert means["clca_rankc.after"] == {"sw": pytest.approx(0.3)}
+
+
+def test_special_tokens_are_left_out_and_everything_else_is_kept(atlas: AtlasData) -> None:
+    """A text's vectors are those of its words, in order; what stands around them is gone."""
+    tokenizer = atlas.tokenizer()
+    texts = [atlas.text(query, "sw") for query in atlas.queries[Split.TEST][:5]]
+    rung = OPTICAL_ATLAS.rung
+    read = sequences(atlas, texts, rung)
+    encoder = build(rung, 8, dropout=0.0, seed=0)
+    found = hidden(encoder, read, special_ids(tokenizer))
+    assert (found.lengths + 2).tolist() == read.lengths.tolist()
+    whole = encode(LastLayer(encoder), read, torch.device("cpu")).tokens_TH
+    inner = np.concatenate([np.arange(start + 1, end - 1) for start, end in pairwise(read.offsets.tolist())])
+    assert torch.equal(found.tokens_TH, whole[torch.from_numpy(inner)])
+    assert found.tokens_TH.shape[1] == encoder.backbone.config.hidden_size
+    assert tokenizer.unk_token_id not in special_ids(tokenizer)
