@@ -171,12 +171,24 @@ TRANSPORT_AND_POOLED: Mapping[str, Objective] = {name: ATLAS_OBJECTIVES[name] fo
 """OT and the rival that knows nothing of tokens: what only the first does is transport's part."""
 
 
-def matched_to_transport(rung: Rung, label: str) -> Tie:
-    """The schedule of an objective at a rung: as many FLOPs as OT has in the steps of ``OPTICAL_ATLAS``."""
-    ot = replace(OPTICAL_ATLAS, rung=rung)
-    steps = ATLAS_COMPUTE.steps(replace(ot, objective=ATLAS_OBJECTIVES[label]), as_much_as=ot)
-    schedule = Schedule(steps=steps, warmup_steps=steps // 10)
-    return Tie(where=(("rung", rung.name), ("objective", label)), assign=(("schedule", schedule),))
+def matched_to_transport(
+    rung: Rung,
+    label: str,
+    *,
+    steps: int = OPTICAL_ATLAS.schedule.steps,
+    learning_rate: float | None = None,
+    objectives: Mapping[str, Objective] = ATLAS_OBJECTIVES,
+) -> Tie:
+    """The schedule of an objective at a rung: as many FLOPs as OT has there in ``steps``.
+
+    With ``learning_rate`` that is tied to it as well; without, it stays that of the rung.
+    """
+    ot = replace(OPTICAL_ATLAS, rung=rung, schedule=Schedule(steps=steps, warmup_steps=steps // 10))
+    number = ATLAS_COMPUTE.steps(replace(ot, objective=objectives[label]), as_much_as=ot)
+    assign: tuple[tuple[str, object], ...] = (("schedule", Schedule(steps=number, warmup_steps=number // 10)),)
+    if learning_rate is not None:
+        assign = (*assign, ("optimiser.learning_rate", learning_rate))
+    return Tie(where=(("rung", rung.name), ("objective", label)), assign=assign)
 
 
 SIZE_BY_OBJECTIVE = cross(

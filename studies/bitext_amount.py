@@ -21,13 +21,19 @@ from dataclasses import replace
 
 from ir_measures import AP, nDCG
 
-from studies.bases import ATLAS_COMPUTE, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, ATLAS_RATES, OPTICAL_ATLAS
+from studies.bases import (
+    ATLAS_COMPUTE,
+    ATLAS_LANGUAGES,
+    ATLAS_OBJECTIVES,
+    ATLAS_RATES,
+    OPTICAL_ATLAS,
+    matched_to_transport,
+)
 from studies.ladders import ATLAS
-from studies.schema.axes import Tie, cross, rotations, seeds, vary
+from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.estimand import DataCurve
 from studies.schema.execution import Execution
 from studies.schema.record import Role
-from studies.schema.run import Schedule
 from studies.schema.study import Study
 
 RUNG = "atlas-13k"
@@ -36,20 +42,6 @@ COMPARED = ("ot", "assignment", "exact-ot")
 AMOUNTS = (250, 500, 1000, 2000, 4000)
 
 _RUNG = next(rung for rung, _ in ATLAS.rungs if rung.name == RUNG)
-_OT = replace(OPTICAL_ATLAS, rung=_RUNG, schedule=Schedule(steps=STEPS, warmup_steps=STEPS // 10))
-
-
-def matched(label: str) -> Tie:
-    """The schedule that gives an objective the FLOPs of OT, and the learning rate that it was found to want."""
-    steps = ATLAS_COMPUTE.steps(replace(_OT, objective=ATLAS_OBJECTIVES[label]), as_much_as=_OT)
-    return Tie(
-        where=(("objective", label),),
-        assign=(
-            ("schedule", Schedule(steps=steps, warmup_steps=steps // 10)),
-            ("optimiser.learning_rate", ATLAS_RATES[label]),
-        ),
-    )
-
 
 STUDY = Study(
     name="bitext_amount",
@@ -63,7 +55,13 @@ STUDY = Study(
         rotations(2, ATLAS_LANGUAGES, low=0.1),
         seeds(1),
     ),
-    ties=tuple(matched(label) for label in COMPARED),
+    ties=tuple(
+        replace(
+            matched_to_transport(_RUNG, label, steps=STEPS, learning_rate=ATLAS_RATES[label]),
+            where=(("objective", label),),
+        )
+        for label in COMPARED
+    ),
     measures=(AP, nDCG @ 10),
     estimand=DataCurve(measure=AP, reference="ot", amount="1000", compute=ATLAS_COMPUTE),
     rivals=(Role.DICTIONARY, Role.COPY_THROUGH),

@@ -36,30 +36,18 @@ from studies.bases import (
     ATLAS_RATES,
     ATLAS_TRANSLATOR,
     OPTICAL_ATLAS,
+    matched_to_transport,
 )
 from studies.ladders import ATLAS
-from studies.schema.axes import Tie, cross, rotations, seeds, vary
+from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.estimand import SystemComparison
 from studies.schema.execution import Execution
 from studies.schema.record import Role
-from studies.schema.run import Rung, Schedule
+from studies.schema.run import Schedule
 from studies.schema.study import Study
 
 RUNGS = ("atlas-13k", "atlas-28k")
 STEPS = 600
-
-
-def matched(rung: Rung, label: str, *, steps: int = STEPS) -> Tie:
-    """The schedule and learning rate of an objective at a rung: as many FLOPs as OT has in ``steps``."""
-    ot = replace(OPTICAL_ATLAS, rung=rung, schedule=Schedule(steps=steps, warmup_steps=steps // 10))
-    number = ATLAS_COMPUTE.steps(replace(ot, objective=ATLAS_OBJECTIVES[label]), as_much_as=ot)
-    return Tie(
-        where=(("rung", rung.name), ("objective", label)),
-        assign=(
-            ("schedule", Schedule(steps=number, warmup_steps=number // 10)),
-            ("optimiser.learning_rate", ATLAS_RATES[label]),
-        ),
-    )
 
 
 STUDY = Study(
@@ -73,7 +61,12 @@ STUDY = Study(
         rotations(2, ATLAS_LANGUAGES, low=0.1),
         seeds(3),
     ),
-    ties=tuple(matched(rung, label) for rung, _ in ATLAS.rungs if rung.name in RUNGS for label in ATLAS_OBJECTIVES),
+    ties=tuple(
+        matched_to_transport(rung, label, steps=STEPS, learning_rate=ATLAS_RATES[label])
+        for rung, _ in ATLAS.rungs
+        if rung.name in RUNGS
+        for label in ATLAS_OBJECTIVES
+    ),
     measures=(nDCG @ 10, AP, Success @ 1),
     estimand=SystemComparison(measure=nDCG @ 10, reference="ot", rung="atlas-28k", compute=ATLAS_COMPUTE),
     rivals=(Role.UNTRAINED, Role.DICTIONARY, Role.COPY_THROUGH, Role.TRANSLATED),

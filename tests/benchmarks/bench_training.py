@@ -103,6 +103,7 @@ def _study(workers: int) -> Study:
         hold_out=RUNG,
         rivals=(),
         execution=Execution(workers=workers, micro_batch=STUDY.base.global_batch),
+        executions=(),
     )
 
 
