@@ -6,13 +6,14 @@ from typing import Annotated, assert_never
 
 import typer
 
+from analysis.alignment_report import alignment_report
 from analysis.comparison_report import comparison_report
-from analysis.declared import declared, declared_comparison
+from analysis.declared import declared, declared_alignment, declared_comparison
 from analysis.frame import IncompleteStudy
 from analysis.report import report as write_report
 from analysis.search_report import search_report
 from studies import catalogue
-from studies.schema.estimand import DataCurve, ResourceEffect, SystemComparison
+from studies.schema.estimand import AlignmentImprovement, DataCurve, ResourceEffect, SystemComparison
 from studies.schema.search import Search
 from studies.schema.storage import Storage
 from studies.schema.study import Study
@@ -87,6 +88,8 @@ def _write(study: Study, *, tracking_uri: str, out: Path, storage: str | None) -
         case SystemComparison() | DataCurve():
             compared = declared_comparison(study)
             return comparison_report(compared, tracking_uri=tracking_uri, out=out, storage=storage)
+        case AlignmentImprovement():
+            return alignment_report(declared_alignment(study), tracking_uri=tracking_uri, out=out, storage=storage)
         case unknown:
             assert_never(unknown)
 

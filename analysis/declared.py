@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
-from studies.schema.estimand import Compute, DataCurve, ResourceEffect, SystemComparison
+from studies.schema.alignment import Alignment
+from studies.schema.estimand import AlignmentImprovement, Compute, DataCurve, ResourceEffect, SystemComparison
 from studies.schema.record import Role, State
 from studies.schema.run import Student
 from studies.schema.study import Study, expand
@@ -52,6 +53,17 @@ class Declared(Asked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclaredAlignment(Declared):
+    """An improvement of alignment over size: ``aligned`` is the measure of the primary contrast.
+
+    ``alignment`` says how all of them were measured.
+    """
+
+    aligned: str
+    alignment: Alignment
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeclaredComparison(Asked):
     """One objective against all other systems, stage by stage.
 
@@ -84,6 +96,23 @@ def declared(study: Study) -> Declared:
     )
 
 
+def declared_alignment(study: Study) -> DeclaredAlignment:
+    """Read the declaration of an improvement of alignment; ValueError for another estimand."""
+    estimand = study.estimand
+    if not isinstance(estimand, AlignmentImprovement):
+        raise ValueError(f"study {study.name} declares a {type(estimand).__name__}, not an AlignmentImprovement")
+    return DeclaredAlignment(
+        **_asked(study),
+        scale="improvement",
+        law=str(study.law),
+        hold_out=str(study.hold_out),
+        reference=estimand.reference,
+        against=estimand.against,
+        aligned=str(estimand.aligned),
+        alignment=estimand.alignment,
+    )
+
+
 def declared_comparison(study: Study) -> DeclaredComparison:
     """Read the declaration of a comparison; ValueError for another estimand."""
     students = {
@@ -94,8 +123,10 @@ def declared_comparison(study: Study) -> DeclaredComparison:
             axis = "rung"
         case DataCurve(amount=stage):
             axis = "bitext"
-        case ResourceEffect():
-            raise ValueError(f"study {study.name} declares a ResourceEffect, which compares no systems")
+        case ResourceEffect() | AlignmentImprovement():
+            raise ValueError(
+                f"study {study.name} concludes by {type(study.estimand).__name__}, which compares no systems"
+            )
         case unknown:
             assert_never(unknown)
     labels = {point.key: getattr(point.labels, axis) for point in expand(study) if point.key in students}

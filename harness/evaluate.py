@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import torch
 from ir_measures import Measure, Qrel, ScoredDoc
 
+from harness.alignment import Aligned, alignment_means, alignment_scores
 from harness.assemble import collection, passage_vectors, sequences, trained
 from harness.data.atlas import AtlasData
 from harness.data.compositions import Query
@@ -25,7 +26,7 @@ from harness.data.look_up import DictionaryLookUp, copy_through
 from harness.data.names import ENGLISH
 from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
-from harness.evaluation_key import key_of
+from harness.evaluation_key import alignment_of, key_of
 from harness.late_interaction import Ragged, search
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
@@ -62,7 +63,8 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     queries, measures = atlas.queries[evaluation.split], evaluation.measures
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
-    rows = _rows(run, atlas, queries, results)
+    aligned = _aligned(storage, run, reader, evaluation)
+    rows = _rows(run, atlas, queries, results, aligned)
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "run": run_key(run),
@@ -80,6 +82,8 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         "exposure": dict(_exposure(run)),
     }
     asked = {language: result.asked for language, result in results.items()}
+    if aligned:
+        summary["alignment"] = alignment_means(aligned)
     if isinstance(run, TranslateQuery):
         summary["translation"] = translation_summary(atlas, queries, asked)
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
@@ -91,6 +95,14 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         if isinstance(run, System):
             _conclude(storage, run, asked)
     return target
+
+
+def _aligned(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation: Evaluation) -> Aligned:
+    """How a student's alignment stands before and after distillation, where that is asked of it; else nothing."""
+    asked = alignment_of(run, evaluation)
+    if asked is None or not isinstance(run, Student):
+        return {}
+    return alignment_scores(storage, run, reader, evaluation, asked)
 
 
 def _conclude(storage: Storage, run: System, asked: Asked) -> None:
@@ -191,7 +203,7 @@ def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], r
 
 
 def _rows(
-    run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]
+    run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result], aligned: Aligned
 ) -> list[dict[str, str | bool | float]]:
     bitext = None if isinstance(run, Teacher) else run.bitext
     named = atlas.names_in(bitext) if bitext else None
@@ -207,6 +219,7 @@ def _rows(
                     "seen": named is None or named[language].issuperset(query.names),
                     "cognate": sorted(text.casefold().split()) == sorted(english.casefold().split()),
                     **result.scores[query.id],
+                    **(aligned[language][query.id] if aligned else {}),
                 }
             )
     return rows

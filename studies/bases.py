@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from studies.ladders import ATLAS, ATLAS_VOCABULARY, atlas_rung
 from studies.languages import sampling_shares
-from studies.schema.axes import Axis, Tie
+from studies.schema.axes import Axis, Tie, cross, rotations, seeds, vary
 from studies.schema.estimand import Compute
 from studies.schema.objective import (
     Contrastive,
@@ -189,3 +189,16 @@ def matched_to_transport(
     if learning_rate is not None:
         assign = (*assign, ("optimiser.learning_rate", learning_rate))
     return Tie(where=(("rung", rung.name), ("objective", label)), assign=assign)
+
+
+SIZE_BY_OBJECTIVE = cross(
+    pretrained_atlas(),
+    vary("objective", "objective", TRANSPORT_AND_POOLED),
+    rotations(2, ATLAS_LANGUAGES, low=0.1),
+    seeds(1),
+)
+"""The students of ``gap_by_size``: studies that share these axes, and the ties below, train them once."""
+
+SIZE_BY_OBJECTIVE_TIES = tuple(
+    matched_to_transport(rung, label) for rung, _ in ATLAS.rungs for label in TRANSPORT_AND_POOLED
+)

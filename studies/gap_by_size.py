@@ -25,16 +25,8 @@ Status
 
 from ir_measures import AP, Success, nDCG
 
-from studies.bases import (
-    ATLAS_COMPUTE,
-    ATLAS_LANGUAGES,
-    OPTICAL_ATLAS,
-    TRANSPORT_AND_POOLED,
-    matched_to_transport,
-    pretrained_atlas,
-)
+from studies.bases import ATLAS_COMPUTE, OPTICAL_ATLAS, SIZE_BY_OBJECTIVE, SIZE_BY_OBJECTIVE_TIES
 from studies.ladders import ATLAS
-from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.execution import Execution
 from studies.schema.study import Law, ResourceEffect, Study
 
@@ -43,13 +35,8 @@ STUDY = Study(
     version="2026.11.26",
     question="Does the gap close as the student grows, and how much of that is optimal transport's doing?",
     base=OPTICAL_ATLAS,
-    axes=cross(
-        pretrained_atlas(),
-        vary("objective", "objective", TRANSPORT_AND_POOLED),
-        rotations(2, ATLAS_LANGUAGES, low=0.1),
-        seeds(1),
-    ),
-    ties=tuple(matched_to_transport(rung, label) for rung, _ in ATLAS.rungs for label in TRANSPORT_AND_POOLED),
+    axes=SIZE_BY_OBJECTIVE,
+    ties=SIZE_BY_OBJECTIVE_TIES,
     measures=(nDCG @ 10, AP, Success @ 1),
     estimand=ResourceEffect(measure=nDCG @ 10, reference="ot", against="pooled-mse", compute=ATLAS_COMPUTE),
     law=Law.LOG_LINEAR,

@@ -8,8 +8,10 @@ from typing import assert_never
 from ir_measures.measures import Measure
 
 from studies.schema.added import ADDED
+from studies.schema.alignment import Alignment, AlignmentMeasure
 from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
+from studies.schema.objective import Objective, Transport, WeightedSum
 from studies.schema.objective_cost import objective_flops
 from studies.schema.run import Student
 
@@ -124,7 +126,28 @@ class DataCurve:
     compute: Compute | None = None
 
 
-Estimand = ResourceEffect | SystemComparison | DataCurve
+@dataclass(frozen=True, kw_only=True)
+class AlignmentImprovement:
+    """What exposure is worth, within a language, in the alignment that distillation brings (after minus before).
+
+    The primary contrast is how much larger that effect is under ``reference`` than under ``against``, labels of two
+    objectives, in the measure ``aligned``; the other measures of the family stand beside it. ``measure`` is the
+    retrieval measure that is reported with them. With ``compute``, students of a rung have the same FLOPs.
+    """
+
+    measure: Measure
+    alignment: Alignment
+    reference: str
+    against: str
+    aligned: AlignmentMeasure = AlignmentMeasure.TOKEN_OT
+    compute: Compute | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference == self.against:
+            raise ValueError(f"an improvement under {self.reference!r} is read against itself; name two objectives")
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve | AlignmentImprovement
 
 
 def check_estimand(
@@ -132,7 +155,7 @@ def check_estimand(
 ) -> None:
     """Raise ValueError unless the axes, with their ``labels``, and the rest of a declaration serve its estimand."""
     match estimand:
-        case ResourceEffect():
+        case ResourceEffect() | AlignmentImprovement():
             if law is None or hold_out is None:
                 raise ValueError("a resource effect is a curve over size; declare its law and the rung it holds out")
             if hold_out not in labels.get("rung", ()):
@@ -155,6 +178,26 @@ def check_estimand(
 def compute_of(estimand: Estimand) -> Compute | None:
     """How the FLOPs of a study's students are counted; None where they are not compared."""
     return estimand.compute
+
+
+def alignment_of(estimand: Estimand) -> Alignment | None:
+    """How the alignment of a study's students is measured; None where it is not."""
+    return estimand.alignment if isinstance(estimand, AlignmentImprovement) else None
+
+
+def check_alignment(alignment: Alignment, students: Mapping[str, Student]) -> None:
+    """Raise ValueError if a student, by what it is called, is trained at the epsilon that alignment is measured at."""
+    for name, run in students.items():
+        if alignment.epsilon in _epsilons(run.objective):
+            raise ValueError(
+                f"{name} is trained on transport at epsilon {alignment.epsilon}, and measured at it alignment would be "
+                "its training loss on other lines; give Alignment another epsilon"
+            )
+
+
+def _epsilons(objective: Objective) -> tuple[float, ...]:
+    terms = objective.terms if isinstance(objective, WeightedSum) else (objective,)
+    return tuple(term.epsilon for term in terms if isinstance(term, Transport))
 
 
 def check_compute(compute: Compute, students: Mapping[str, Student]) -> None:

@@ -1,9 +1,12 @@
 """What is asked of a finished run: which queries, how deep, which measures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ir_measures.measures import Measure
+
+from studies.schema.added import ADDED
+from studies.schema.alignment import Alignment
 
 
 class Split(StrEnum):
@@ -16,11 +19,15 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Measures over the queries of a split, on rankings of ``depth`` passages."""
+    """Measures over the queries of a split, on rankings of ``depth`` passages.
+
+    With ``alignment``, also how alike a student reads the queries in English and in every other language.
+    """
 
     measures: tuple[Measure, ...]
     depth: int = 100
     split: Split = Split.TEST
+    alignment: Alignment | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.measures:

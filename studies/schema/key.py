@@ -74,11 +74,14 @@ def translator_key(translator: Translator | PublishedTranslator) -> str:
     return run_key(translator) if isinstance(translator, Translator) else digest("translator/1", canonical(translator))
 
 
-def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str, version: int) -> str:
+def evaluation_key(
+    run: Run, evaluation: Evaluation, *, collection_revision: str, version: int, alignment_version: int | None = None
+) -> str:
     """The key of an evaluation; another collection or measure evaluates again and trains nothing.
 
-    ``version`` is that of the evaluating code. Which encoder reads which side follows from the run's type: a student
-    reads queries, its teacher reads passages.
+    ``version`` is that of the evaluating code, ``alignment_version`` that of the code that measures alignment, None
+    where it is not measured of this run. Which encoder reads which side follows from the run's type: a student reads
+    queries, its teacher reads passages.
     """
     described: Json = {
         "run": run_key(run),
@@ -88,6 +91,8 @@ def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str
         "depth": evaluation.depth,
         "version": version,
     }
+    if alignment_version is not None:
+        described["alignment"] = {"asked": canonical(evaluation.alignment), "version": alignment_version}
     return digest("evaluation/1", described)
 
 

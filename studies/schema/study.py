@@ -13,12 +13,15 @@ from ir_measures.measures import Measure
 
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.estimand import (
+    AlignmentImprovement,
     DataCurve,
     Estimand,
     Law,
     ResourceEffect,
     Scale,
     SystemComparison,
+    alignment_of,
+    check_alignment,
     check_compute,
     check_estimand,
     compute_of,
@@ -43,6 +46,7 @@ from studies.schema.run import (
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 
 __all__ = [
+    "AlignmentImprovement",
     "DataCurve",
     "Estimand",
     "Labels",
@@ -145,12 +149,17 @@ class Study:
                 raise ValueError(f"an execution is given for rung {name!r}, which is none of {', '.join(labels)}")
         for point in points:
             check_batches(point.run, self.execution_of(point))
+        students = {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT}
         if compute := compute_of(self.estimand):
-            check_compute(compute, {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT})
+            check_compute(compute, students)
+        if alignment := alignment_of(self.estimand):
+            check_alignment(alignment, students)
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(measures=self.measures, depth=self.depth, split=self.split)
+        return Evaluation(
+            measures=self.measures, depth=self.depth, split=self.split, alignment=alignment_of(self.estimand)
+        )
 
     def execution_of(self, point: Point) -> Execution:
         return dict(self.executions).get(point.labels.rung, self.execution)

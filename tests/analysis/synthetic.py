@@ -1,7 +1,7 @@
 """A study with planted effects, recorded in a real MLflow store the way the harness records one."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -169,8 +169,22 @@ def graded_scores(truth: Truth, means: Mapping[str, float], rng: np.random.Gener
     return rows
 
 
+Columns = Callable[[Point, Mapping[str, Any]], Mapping[str, Sequence[float]]]
+"""Further columns of a run's per-query rows."""
+
+
+def no_columns(point: Point, rows: Mapping[str, Any]) -> Mapping[str, Sequence[float]]:
+    return {}
+
+
 def write_store(
-    root: Path, declared: Study, truth: Truth, *, seed: int = 0, states: Mapping[str, str] | None = None
+    root: Path,
+    declared: Study,
+    truth: Truth,
+    *,
+    seed: int = 0,
+    states: Mapping[str, str] | None = None,
+    columns: Columns = no_columns,
 ) -> str:
     """Record every run of a study under ``root`` and return the tracking address.
 
@@ -185,7 +199,9 @@ def write_store(
     for place, point in enumerate(expand(declared)):
         state = (states or {}).get(point.key, "finished")
         if state != "absent":
-            _write_run(client, experiment, parent, declared, point, truth, state, seed, place, root / "scratch")
+            _write_run(
+                client, experiment, parent, declared, point, truth, state, seed, place, root / "scratch", columns
+            )
     return uri
 
 
@@ -200,6 +216,7 @@ def _write_run(
     seed: int,
     place: int,
     scratch: Path,
+    columns: Columns,
 ) -> None:
     tags = {
         "mlflow.parentRunId": parent,
@@ -228,13 +245,13 @@ def _write_run(
     rows = graded_scores(truth, _means(truth, point, seed, place), np.random.default_rng(seed))
     folder = scratch / point.key
     folder.mkdir(parents=True)
-    parquet.write_table(arrow.table(rows), folder / "per_query.parquet")
+    parquet.write_table(arrow.table(rows | dict(columns(point, rows))), folder / "per_query.parquet")
     (folder / "measures.json").write_text(json.dumps(_measures(rows, point)))
     client.log_artifacts(run, str(folder), "evaluation")
     client.set_terminated(run)
 
 
-def records(declared: Study, truth: Truth, *, seed: int = 0) -> dict[str, RunRecord]:
+def records(declared: Study, truth: Truth, *, seed: int = 0, columns: Columns = no_columns) -> dict[str, RunRecord]:
     """The runs of :func:`write_store` as they ought to be read back, without a store."""
     found = {}
     for place, point in enumerate(expand(declared)):
@@ -260,7 +277,7 @@ def records(declared: Study, truth: Truth, *, seed: int = 0) -> dict[str, RunRec
                 rows["entity"],
                 rows["seen"],
                 rows["cognate"],
-                {measure: rows[measure] for measure in MEASURES},
+                {measure: rows[measure] for measure in MEASURES} | dict(columns(point, rows)),
             ),
             series={},
         )

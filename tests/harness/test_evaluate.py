@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ir_measures import AP, RR, Measure, P, Qrel, R, ScoredDoc, Success, nDCG
 
 from harness import evaluation_key, translations
+from harness.alignment import alignment_scores
 from harness.assemble import passage_vectors, sequences, trained
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
@@ -27,6 +28,7 @@ from harness.evaluate import SCHEMA, Result, _means, _write_trec, evaluate, lang
 from harness.evaluation_key import key_of
 from harness.vectors import encode
 from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.schema.alignment import COLUMNS, Alignment, AlignmentMeasure, Stage, column_name
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -156,6 +158,20 @@ def test_evaluation_key_moves_with_what_is_measured_and_not_with_how_it_is_run(m
     assert key_of(ATLAS_TEACHER, ASKED) == keys[0]
 
 
+def test_alignment_is_another_evaluation_of_students_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    aligned = replace(ASKED, alignment=Alignment(epsilon=0.01))
+    assert key_of(ATLAS_TEACHER, aligned) == key_of(ATLAS_TEACHER, ASKED)
+    keys = [
+        key_of(OPTICAL_ATLAS, ASKED),
+        key_of(OPTICAL_ATLAS, aligned),
+        key_of(OPTICAL_ATLAS, replace(ASKED, alignment=Alignment(epsilon=0.02))),
+    ]
+    monkeypatch.setattr(evaluation_key, "ALIGNMENT_VERSION", evaluation_key.ALIGNMENT_VERSION + 1)
+    keys.append(key_of(OPTICAL_ATLAS, aligned))
+    assert len(set(keys)) == len(keys)
+    assert key_of(OPTICAL_ATLAS, ASKED) == keys[0]
+
+
 def test_teacher_is_asked_in_english_and_all_others_in_every_language() -> None:
     others = OPTICAL_ATLAS.teacher.collection.languages
     assert languages(ATLAS_TEACHER) == (ENGLISH,)
@@ -177,6 +193,36 @@ def storage(atlas_storage: Storage) -> Storage:
 @pytest.fixture(scope="module")
 def evaluated(storage: Storage) -> Path:
     return evaluate(storage, TEACHER, ASKED)
+
+
+ALIGNED = Evaluation(measures=(AP,), alignment=Alignment(epsilon=0.01))
+
+
+def test_student_is_aligned_before_and_after(storage: Storage) -> None:
+    """Every query has both stages, and what is recorded by language are their means."""
+    run = replace(OPTICAL_ATLAS, teacher=TEACHER, seed=3)
+    with storage.publish(storage.final(run_key(run))) as folder:
+        build(run.rung, TEACHER.token_size, dropout=0.0, seed=4).save(folder)
+    folder = evaluate(storage, run, ALIGNED)
+    summary = json.loads((folder / "measures.json").read_text())
+    assert set(summary["alignment"]) == {column_name(each, stage) for each in AlignmentMeasure for stage in Stage}
+    rows = pq.read_table(folder / "per_query.parquet").to_pylist()
+    for column in COLUMNS:
+        assert max(abs(row[f"{column}.after"] - row[f"{column}.before"]) for row in rows) > 0.01
+    for name, by_language in summary["alignment"].items():
+        assert set(by_language) == set(run.teacher.collection.languages)
+        assert all(-0.2 < value <= 1.0 for value in by_language.values()), name
+    german = [row["clca_mexa.after"] for row in rows if row["language"] == "de"]
+    assert summary["alignment"]["clca_mexa.after"]["de"] == pytest.approx(fmean(german))
+
+
+def test_student_that_keeps_the_weights_it_starts_with_improves_by_nothing(storage: Storage) -> None:
+    run = replace(OPTICAL_ATLAS, teacher=TEACHER, seed=5)
+    kept = build(run.rung, TEACHER.token_size, dropout=0.0, seed=5)
+    asked = replace(ALIGNED, split=Split.VALIDATION)
+    for rows in alignment_scores(storage, run, kept, asked, Alignment(epsilon=0.01)).values():
+        for row in rows.values():
+            assert all(row[f"{column}.after"] == pytest.approx(row[f"{column}.before"], abs=1e-5) for column in COLUMNS)
 
 
 def test_evaluation_has_a_row_for_every_test_query_and_says_what_it_is(evaluated: Path, atlas: AtlasData) -> None:

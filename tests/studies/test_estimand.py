@@ -8,17 +8,22 @@ from ir_measures import AP, nDCG
 
 from studies.bases import ATLAS_COMPUTE, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, OPTICAL_ATLAS
 from studies.bitext_amount import STUDY as AMOUNTS
+from studies.clca_by_size import STUDY as CLCA
+from studies.gap_by_size import STUDY as GAP
 from studies.ladders import ATLAS
 from studies.objectives_compared import STUDY as COMPARED
+from studies.schema.alignment import Alignment
 from studies.schema.axes import Tie, cross, rotations, vary
 from studies.schema.cost import training_flops
-from studies.schema.estimand import DataCurve, ResourceEffect, SystemComparison, check_compute
+from studies.schema.estimand import AlignmentImprovement, DataCurve, ResourceEffect, SystemComparison, check_compute
 from studies.schema.objective import Contrastive
 from studies.schema.record import Role
 from studies.schema.run import Schedule, Student
 from studies.schema.study import Law, Study, expand, recipe
 
 OBJECTIVES = {label: ATLAS_OBJECTIVES[label] for label in ("ot", "greedy")}
+IMPROVED = AlignmentImprovement(measure=AP, alignment=Alignment(epsilon=0.01), reference="ot", against="greedy")
+CURVE = {"law": Law.LOG_LINEAR, "hold_out": "atlas-13k"}
 SHORT = Schedule(steps=100, warmup_steps=10)
 
 
@@ -52,6 +57,9 @@ def students(declared: Study) -> dict[str, Student]:
         ({"estimand": SystemComparison(measure=AP, reference="mse", rung="atlas-13k")}, "'mse', .* has ot, greedy"),
         ({"estimand": SystemComparison(measure=AP, reference="ot", rung="atlas-1M")}, "'atlas-1M', .* has atlas-3k"),
         ({"estimand": DataCurve(measure=AP, reference="ot", amount="500")}, "bitext axis has no setting"),
+        ({"estimand": IMPROVED}, "declare its law and the rung it holds out"),
+        ({**CURVE, "estimand": replace(IMPROVED, against="mse")}, "against is 'mse', .* has ot, greedy"),
+        ({**CURVE, "estimand": replace(IMPROVED, alignment=Alignment(epsilon=0.03))}, "ot .* give Alignment another"),
         (
             {"axes": cross(ATLAS.axis("atlas-13k"), vary("objective", "objective", {"ot": OBJECTIVES["ot"]}))},
             "has ot alone, so there is nothing to compare",
@@ -63,6 +71,36 @@ def students(declared: Study) -> dict[str, Student]:
 def test_study_that_cannot_conclude_is_refused_when_it_is_written(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         study(**changes)
+
+
+def test_improvement_asks_every_evaluation_for_the_alignment_it_declares() -> None:
+    declared = study(**CURVE, estimand=IMPROVED)
+    assert declared.evaluation.alignment == IMPROVED.alignment
+    assert study().evaluation.alignment is None
+    assert recipe(declared) != recipe(study(**CURVE, estimand=replace(IMPROVED, alignment=Alignment(epsilon=0.02))))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epsilon": 0.0}, "epsilon is 0.0; it must be above 0"),
+        ({"tolerance": 1.0}, "marginal error between 0 and 1"),
+        ({"depth": 0}, "Alignment.depth is 0; it must be at least 1"),
+    ],
+)
+def test_alignment_that_cannot_be_measured_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(Alignment(epsilon=0.01), **change)
+
+
+def test_improvement_under_one_objective_is_not_read_against_itself() -> None:
+    with pytest.raises(ValueError, match="read against itself; name two objectives"):
+        replace(IMPROVED, against="ot")
+
+
+def test_clca_by_size_trains_nothing_that_gap_by_size_does_not() -> None:
+    shared = {point.key: point for point in expand(GAP)}
+    assert all(shared[point.key] == point for point in expand(CLCA))
 
 
 def test_tie_assigns_where_all_of_its_labels_meet_and_nowhere_else() -> None:
