@@ -1,7 +1,7 @@
 """What a study concludes from: the closed union of estimands, and the compute that compared systems share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -10,8 +10,10 @@ from ir_measures.measures import Measure
 from studies.schema.added import ADDED
 from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
+from studies.schema.objective import Objective, Solver, Transport
 from studies.schema.objective_cost import objective_flops
-from studies.schema.run import Student
+from studies.schema.record import FULL_EXPOSURE
+from studies.schema.run import Optimiser, Student
 
 
 class Scale(StrEnum):
@@ -124,7 +126,36 @@ class DataCurve:
     compute: Compute | None = None
 
 
-Estimand = ResourceEffect | SystemComparison | DataCurve
+@dataclass(frozen=True, kw_only=True)
+class EpsilonOptimum:
+    """Where a score is highest over the logarithm of epsilon: a parabola's top, by language and bitext.
+
+    Settings of the ``objective`` axis are epsilons, those of the ``bitext`` axis languages with a student of their own,
+    or one of ``joint``: labels of bitexts that all languages share. Between these every language has full and reduced
+    exposure, and in the first as its resource has it in life. The primary contrast is the optimum at reduced minus that
+    at full exposure, in decades, each of the mean curve of all languages under the joint students. ``search`` chose the
+    learning rate at each epsilon, on validation queries.
+    """
+
+    measure: Measure
+    joint: tuple[str, ...]
+    search: str
+    scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+
+    def __post_init__(self) -> None:
+        if len(self.joint) < 2 or len(set(self.joint)) != len(self.joint):
+            raise ValueError(
+                f"an epsilon optimum is read from joint bitexts {', '.join(self.joint) or '(none)'}; name two or more, "
+                "between which the exposure of every language differs"
+            )
+        if not self.search.startswith("search_"):
+            raise ValueError(f"{self.search!r} is no search; name the one that chose the learning rate at each epsilon")
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve | EpsilonOptimum
+
+NUM_EPSILONS = 5
+"""Epsilons that a parabola needs: its three coefficients and two to spare."""
 
 
 def check_estimand(
@@ -148,13 +179,54 @@ def check_estimand(
             _check_no_curve(estimand, law, hold_out)
             _check_label("reference", estimand.reference, "objective", labels, at_least=2)
             _check_label("amount", estimand.amount, "bitext", labels, at_least=2)
+        case EpsilonOptimum():
+            _check_no_curve(estimand, law, hold_out)
+            for label in estimand.joint:
+                _check_label("joint", label, "bitext", labels, at_least=2)
+            if len(labels.get("objective", ())) < NUM_EPSILONS:
+                raise ValueError(
+                    f"the objective axis has {len(labels.get('objective', ()))} epsilons, and a parabola needs "
+                    f"{NUM_EPSILONS}; give it more"
+                )
         case unknown:
             assert_never(unknown)
 
 
 def compute_of(estimand: Estimand) -> Compute | None:
     """How the FLOPs of a study's students are counted; None where they are not compared."""
-    return estimand.compute
+    return None if isinstance(estimand, EpsilonOptimum) else estimand.compute
+
+
+def check_epsilons(estimand: EpsilonOptimum, students: Sequence[tuple[str, str, Student]]) -> None:
+    """Raise ValueError unless students, each with its ``objective`` and ``bitext`` label, make curves over epsilon."""
+    settings: dict[str, tuple[Objective, Optimiser]] = {}
+    sides: dict[str, set[bool]] = {}
+    for objective, bitext, run in students:
+        if not isinstance(run.objective, Transport) or run.objective.solver is not Solver.SINKHORN:
+            raise ValueError(f"objective {objective!r} is {run.objective}; a curve over epsilon needs Sinkhorn's")
+        found = run.objective, run.optimiser
+        if settings.setdefault(objective, found) != found:
+            raise ValueError(
+                f"objective {objective!r} has two epsilons or learning rates; tie one of each to its label"
+            )
+        shares = dict(run.bitext.exposure)
+        if bitext in estimand.joint:
+            for language, share in shares.items():
+                sides.setdefault(language, set()).add(share >= FULL_EXPOSURE)
+        elif [language for language, share in shares.items() if share > 0.0] != [bitext]:
+            raise ValueError(
+                f"bitext {bitext!r} has exposures {shares}; a bitext is one of {', '.join(estimand.joint)}, or named "
+                "after the one language that has any"
+            )
+    alike = [replace(each, epsilon=1.0) for each, _ in settings.values() if isinstance(each, Transport)]
+    if any(each != alike[0] for each in alike):
+        raise ValueError("the epsilons differ in tolerance, iterations or form as well; let epsilon alone differ")
+    alone = [language for language, seen in sides.items() if len(seen) < 2]
+    if alone:
+        raise ValueError(
+            f"{', '.join(alone)} have one exposure alone between {', '.join(estimand.joint)}; a language is its own "
+            "control only at full and at reduced exposure: add a bitext in which it is swapped"
+        )
 
 
 def check_compute(compute: Compute, students: Mapping[str, Student]) -> None:

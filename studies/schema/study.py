@@ -14,12 +14,14 @@ from ir_measures.measures import Measure
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.estimand import (
     DataCurve,
+    EpsilonOptimum,
     Estimand,
     Law,
     ResourceEffect,
     Scale,
     SystemComparison,
     check_compute,
+    check_epsilons,
     check_estimand,
     compute_of,
 )
@@ -44,6 +46,7 @@ from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 
 __all__ = [
     "DataCurve",
+    "EpsilonOptimum",
     "Estimand",
     "Labels",
     "Law",
@@ -147,6 +150,9 @@ class Study:
             check_batches(point.run, self.execution_of(point))
         if compute := compute_of(self.estimand):
             check_compute(compute, {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT})
+        if isinstance(self.estimand, EpsilonOptimum):
+            students = [p for p in points if p.role is Role.STUDENT]
+            check_epsilons(self.estimand, [(p.labels.objective, p.labels.bitext, _student(p)) for p in students])
 
     @property
     def evaluation(self) -> Evaluation:
