@@ -82,6 +82,7 @@ class DeclaredOptimum(Asked):
     scale: str
     epsilons: Mapping[str, float]
     rates: Mapping[str, float]
+    languages: tuple[str, ...]
     bitexts: tuple[str, ...]
     joint: tuple[str, ...]
     search: str
@@ -145,6 +146,7 @@ def declared_optimum(study: Study) -> DeclaredOptimum:
         scale=str(study.estimand.scale),
         epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
         rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
+        languages=study.base.bitext.collection.languages,
         bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
         joint=study.estimand.joint,
         search=study.estimand.search,

@@ -67,7 +67,6 @@ class EpsilonFindings:
     num_clipped: int
     runs: tuple[RunRecord, ...]
     ledger: Ledger
-    languages: tuple[str, ...]
     exposure: Mapping[Cell, float]
     teacher: Estimate
     pairs: Mapping[Cell, EpsilonCurve]
@@ -86,8 +85,7 @@ def find_optima(asked: DeclaredOptimum, runs: Sequence[RunRecord], resampling: R
     """Estimate everything from completed runs; raises ValueError if they contradict one another."""
     students = [run for run in runs if run.role == Role.STUDENT]
     teacher = only_teacher(runs)
-    languages = tuple(students[0].exposure)
-    exposure = {(run.labels.bitext, code): share for run in students for code, share in run.exposure.items()}
+    exposure = {(run.labels.bitext, code): run.exposure[code] for run in students for code in asked.languages}
     ledger = compare(students, asked.varied, by=by_objective)
     clusters = cluster_names(runs, by_entity)
     rng = np.random.default_rng(resampling.seed)
@@ -95,11 +93,11 @@ def find_optima(asked: DeclaredOptimum, runs: Sequence[RunRecord], resampling: R
     english = sorted(teacher.measures[asked.measure])
     of_teacher = cluster_sums([teacher], measure=asked.measure, languages=english, clusters=clusters)
     teacher_B = of_teacher.means(weights_BC).mean(axis=(1, 2))
-    sums = cluster_sums(students, measure=asked.measure, languages=languages, clusters=clusters)
+    sums = cluster_sums(students, measure=asked.measure, languages=asked.languages, clusters=clusters)
     raw_BRL = sums.means(weights_BC)
     scaled = SCALES[DECLARED[asked.scale]].apply(raw_BRL, teacher_B, sums.num_queries_RL.min(axis=0))
-    cells = _Cells(asked, students, languages, resampling, rng)
-    read = _Reading(asked, students, languages, ledger, cells.means(raw_BRL), cells.means(scaled.values_BRL))
+    cells = _Cells(asked, students, resampling, rng)
+    read = _Reading(asked, students, ledger, cells.means(raw_BRL), cells.means(scaled.values_BRL))
     return EpsilonFindings(
         asked=asked,
         resampling=resampling,
@@ -107,7 +105,6 @@ def find_optima(asked: DeclaredOptimum, runs: Sequence[RunRecord], resampling: R
         num_clipped=scaled.num_clipped,
         runs=tuple(runs),
         ledger=ledger,
-        languages=languages,
         exposure=exposure,
         teacher=estimate(teacher_B),
         pairs={cell: read.curve(cell[1], [cell]) for cell, share in exposure.items() if share > 0.0},
@@ -152,13 +149,12 @@ class _Cells:
         self,
         asked: DeclaredOptimum,
         students: Sequence[RunRecord],
-        languages: Sequence[str],
         resampling: Resampling,
         rng: np.random.Generator,
     ) -> None:
         places = [(run.labels.bitext, run.labels.objective) for run in students]
         grid = [(bitext, epsilon) for bitext in asked.bitexts for epsilon in asked.epsilons]
-        self._shape = (len(asked.bitexts), len(asked.epsilons), len(languages))
+        self._shape = (len(asked.bitexts), len(asked.epsilons), len(asked.languages))
         self._member_GR: Bools = np.array([[place == one for place in places] for one in grid], dtype=np.bool_)
         # All runs of one seed are drawn together: they begin alike and see the same lines in the same order.
         seeds = [run.labels.seed for run in students]
@@ -178,12 +174,11 @@ class _Reading:
         self,
         asked: DeclaredOptimum,
         students: Sequence[RunRecord],
-        languages: Sequence[str],
         ledger: Ledger,
         raw_BSEL: Floats,
         scaled_BSEL: Floats,
     ) -> None:
-        self._asked, self._students, self._languages, self._ledger = asked, students, languages, ledger
+        self._asked, self._students, self._ledger = asked, students, ledger
         self._raw_BSEL, self._scaled_BSEL = raw_BSEL, scaled_BSEL
 
     def curve(self, name: str, cells: Sequence[Cell]) -> EpsilonCurve:
@@ -211,7 +206,7 @@ class _Reading:
 
     def _mean(self, values_BSEL: Floats, cells: Sequence[Cell]) -> Floats:
         """The mean over cells, [B, E]."""
-        places = [(self._asked.bitexts.index(bitext), self._languages.index(code)) for bitext, code in cells]
+        places = [(self._asked.bitexts.index(bitext), self._asked.languages.index(code)) for bitext, code in cells]
         mean: Floats = np.mean([values_BSEL[:, bitext, :, code] for bitext, code in places], axis=0)
         return mean
 

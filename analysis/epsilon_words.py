@@ -29,7 +29,7 @@ def answer(found: EpsilonFindings) -> str:
     else:
         way = "above" if contrast.difference.point > 0 else "below"
         told = f"The best epsilon at {upper.name} lies {way} that at {lower.name}, by {decades}"
-    return f"{provisional}{told}, under joint students of the same {len(found.languages)} pairs. {sides}"
+    return f"{provisional}{told}, under joint students of the same {len(found.asked.languages)} pairs. {sides}"
 
 
 def _side(found: EpsilonFindings, curve: EpsilonCurve) -> str:

@@ -54,11 +54,11 @@ _STYLES: Mapping[str, _Style] = {
 
 def draw_epsilon(found: EpsilonFindings, names: Mapping[str, str]) -> Figure:
     """Panels share both axes; labels stand beside the last one, which holds the means over pairs."""
-    count = len(found.languages) + 1
+    count = len(found.asked.languages) + 1
     rows = -(-count // COLUMNS)
     figure = sheet(height=1.0 + 2.1 * rows)
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flatten()
-    for axes, code in zip(panels, found.languages, strict=False):
+    for axes, code in zip(panels, found.asked.languages, strict=False):
         _panel(axes, found, f"{names.get(code, code)} → English", _curves_of(found, code))
     last = panels[count - 1]
     means = {each.name: each for pair in found.contrasts for each in (pair.upper, pair.lower) if each.name in _STYLES}

@@ -1,7 +1,7 @@
 """What a study concludes from: the closed union of estimands, and the compute that compared systems share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
@@ -10,10 +10,8 @@ from ir_measures.measures import Measure
 from studies.schema.added import ADDED
 from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
-from studies.schema.objective import Objective, Solver, Transport
 from studies.schema.objective_cost import objective_flops
-from studies.schema.record import FULL_EXPOSURE
-from studies.schema.run import Optimiser, Student
+from studies.schema.run import Student
 
 
 class Scale(StrEnum):
@@ -195,38 +193,6 @@ def check_estimand(
 def compute_of(estimand: Estimand) -> Compute | None:
     """How the FLOPs of a study's students are counted; None where they are not compared."""
     return None if isinstance(estimand, EpsilonOptimum) else estimand.compute
-
-
-def check_epsilons(estimand: EpsilonOptimum, students: Sequence[tuple[str, str, Student]]) -> None:
-    """Raise ValueError unless students, each with its ``objective`` and ``bitext`` label, make curves over epsilon."""
-    settings: dict[str, tuple[Objective, Optimiser]] = {}
-    sides: dict[str, set[bool]] = {}
-    for objective, bitext, run in students:
-        if not isinstance(run.objective, Transport) or run.objective.solver is not Solver.SINKHORN:
-            raise ValueError(f"objective {objective!r} is {run.objective}; a curve over epsilon needs Sinkhorn's")
-        found = run.objective, run.optimiser
-        if settings.setdefault(objective, found) != found:
-            raise ValueError(
-                f"objective {objective!r} has two epsilons or learning rates; tie one of each to its label"
-            )
-        shares = dict(run.bitext.exposure)
-        if bitext in estimand.joint:
-            for language, share in shares.items():
-                sides.setdefault(language, set()).add(share >= FULL_EXPOSURE)
-        elif [language for language, share in shares.items() if share > 0.0] != [bitext]:
-            raise ValueError(
-                f"bitext {bitext!r} has exposures {shares}; a bitext is one of {', '.join(estimand.joint)}, or named "
-                "after the one language that has any"
-            )
-    alike = [replace(each, epsilon=1.0) for each, _ in settings.values() if isinstance(each, Transport)]
-    if any(each != alike[0] for each in alike):
-        raise ValueError("the epsilons differ in tolerance, iterations or form as well; let epsilon alone differ")
-    alone = [language for language, seen in sides.items() if len(seen) < 2]
-    if alone:
-        raise ValueError(
-            f"{', '.join(alone)} have one exposure alone between {', '.join(estimand.joint)}; a language is its own "
-            "control only at full and at reduced exposure: add a bitext in which it is swapped"
-        )
 
 
 def check_compute(compute: Compute, students: Mapping[str, Student]) -> None:

@@ -21,7 +21,6 @@ from studies.schema.estimand import (
     Scale,
     SystemComparison,
     check_compute,
-    check_epsilons,
     check_estimand,
     compute_of,
 )
@@ -29,6 +28,7 @@ from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
+from studies.schema.over_epsilon import check_epsilons
 from studies.schema.record import Role
 from studies.schema.run import (
     HELD_OUT_LINES,
