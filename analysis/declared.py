@@ -6,7 +6,15 @@ from typing import Any, assert_never
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
 from studies.schema.alignment import Alignment
-from studies.schema.estimand import AlignmentImprovement, Compute, DataCurve, ResourceEffect, SystemComparison
+from studies.schema.estimand import (
+    AlignmentImprovement,
+    Compute,
+    DataCurve,
+    EpsilonOptimum,
+    ResourceEffect,
+    SystemComparison,
+)
+from studies.schema.objective import Transport
 from studies.schema.record import Role, State
 from studies.schema.run import Student
 from studies.schema.study import Study, expand
@@ -82,6 +90,23 @@ class DeclaredComparison(Asked):
     students: Mapping[str, Student]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeclaredOptimum(Asked):
+    """A score over epsilon: what each ``objective`` label has for epsilon and for learning rate, in order of epsilon.
+
+    ``bitexts`` are labels in declared order, of which all languages share ``joint``; the others are languages.
+    ``search`` chose the learning rates.
+    """
+
+    scale: str
+    epsilons: Mapping[str, float]
+    rates: Mapping[str, float]
+    languages: tuple[str, ...]
+    bitexts: tuple[str, ...]
+    joint: tuple[str, ...]
+    search: str
+
+
 def declared(study: Study) -> Declared:
     """Read the declaration of a resource effect; ValueError for another estimand."""
     if not isinstance(study.estimand, ResourceEffect):
@@ -115,17 +140,15 @@ def declared_alignment(study: Study) -> DeclaredAlignment:
 
 def declared_comparison(study: Study) -> DeclaredComparison:
     """Read the declaration of a comparison; ValueError for another estimand."""
-    students = {
-        point.key: point.run for point in expand(study) if isinstance(point.run, Student) and point.role is Role.STUDENT
-    }
+    students = _students(study)
     match study.estimand:
         case SystemComparison(rung=stage):
             axis = "rung"
         case DataCurve(amount=stage):
             axis = "bitext"
-        case ResourceEffect() | AlignmentImprovement():
+        case ResourceEffect() | AlignmentImprovement() | EpsilonOptimum():
             raise ValueError(
-                f"study {study.name} concludes by {type(study.estimand).__name__}, which compares no systems"
+                f"study {study.name} declares a {type(study.estimand).__name__}, which compares no systems"
             )
         case unknown:
             assert_never(unknown)
@@ -141,6 +164,36 @@ def declared_comparison(study: Study) -> DeclaredComparison:
         compute=study.estimand.compute,
         students=students,
     )
+
+
+def declared_optimum(study: Study) -> DeclaredOptimum:
+    """Read the declaration of an optimum over epsilon; ValueError for another estimand."""
+    if not isinstance(study.estimand, EpsilonOptimum):
+        raise ValueError(f"study {study.name} declares a {type(study.estimand).__name__}, not an EpsilonOptimum")
+    students = _students(study)
+    labels = {point.key: point.labels for point in expand(study) if point.key in students}
+    epsilons = {
+        labels[key].objective: run.objective.epsilon
+        for key, run in students.items()
+        if isinstance(run.objective, Transport)
+    }
+    return DeclaredOptimum(
+        **_asked(study),
+        scale=str(study.estimand.scale),
+        epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
+        rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
+        languages=study.base.bitext.collection.languages,
+        bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
+        joint=study.estimand.joint,
+        search=study.estimand.search,
+    )
+
+
+def _students(study: Study) -> dict[str, Student]:
+    """The declared students by key."""
+    return {
+        point.key: point.run for point in expand(study) if isinstance(point.run, Student) and point.role is Role.STUDENT
+    }
 
 
 def _asked(study: Study) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Findings:
 def find(asked: Declared, runs: Sequence[RunRecord], languages: Sequence[Language], resampling: Resampling) -> Findings:
     """Estimate everything from completed runs; raises ValueError if they contradict one another."""
     students = [run for run in runs if run.role == Role.STUDENT]
-    teacher = _only_teacher(runs)
+    teacher = only_teacher(runs)
     if not students:
         raise ValueError(f"study {asked.study} declares no student, so there is nothing to compare; give it a ladder")
     rng = np.random.default_rng(resampling.seed)
@@ -146,7 +146,8 @@ def _interaction(asked: Declared, strands: Sequence[Strand]) -> Interaction | No
     )
 
 
-def _only_teacher(runs: Sequence[RunRecord]) -> RunRecord:
+def only_teacher(runs: Sequence[RunRecord]) -> RunRecord:
+    """The one teacher of a study; ValueError where there is none, or another."""
     teachers = [run for run in runs if run.role == Role.TEACHER]
     if len(teachers) != 1:
         raise ValueError(

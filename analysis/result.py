@@ -262,6 +262,21 @@ _ALIGNED: Mapping[str, tuple[str, ...]] = {
 }
 """What a document on alignment has."""
 
+_OPTIMA: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "epsilons": ("label", "epsilon", "learning_rate"),
+    "optima": ("language", "exposure", "curve", "bitext", "status", "message", "optimum", "best_tried", "scores"),
+    "contrasts": ("upper", "lower", "primary", "status", "message", "difference"),
+}
+"""What a document of optima over epsilon has there."""
+
+_KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "comparisons": _COMPARED,
+    "improvements": _ALIGNED,
+    "optima": _OPTIMA,
+}
+"""Kinds of documents, by what only they hold."""
+
 
 def check(result: Mapping[str, Any]) -> None:
     """Raise ValueError where a document lacks what schema 1 promises."""
@@ -269,7 +284,7 @@ def check(result: Mapping[str, Any]) -> None:
         raise ValueError(
             f"result.json has schema {result.get('schema')!r}, this reads {SCHEMA}; write the report again"
         )
-    expected = _COMPARED if "comparisons" in result else _ALIGNED if "improvements" in result else _FIELDS
+    expected = next((fields for name, fields in _KINDS.items() if name in result), _FIELDS)
     _need("result.json", result, ("study", "version", "generated_from", "teacher", "ledger", *expected))
     for name, fields in expected.items():
         for place, row in enumerate(result[name]):

@@ -147,7 +147,36 @@ class AlignmentImprovement:
             raise ValueError(f"an improvement under {self.reference!r} is read against itself; name two objectives")
 
 
-Estimand = ResourceEffect | SystemComparison | DataCurve | AlignmentImprovement
+@dataclass(frozen=True, kw_only=True)
+class EpsilonOptimum:
+    """Where a score is highest over the logarithm of epsilon: a parabola's top, by language and bitext.
+
+    Settings of the ``objective`` axis are epsilons, those of the ``bitext`` axis languages with a student of their own,
+    or one of ``joint``: labels of bitexts that all languages share. Between these every language has full and reduced
+    exposure, and in the first as its resource has it in life. The primary contrast is the optimum at reduced minus that
+    at full exposure, in decades, each of the mean curve of all languages under the joint students. ``search`` chose the
+    learning rate at each epsilon, on validation queries.
+    """
+
+    measure: Measure
+    joint: tuple[str, ...]
+    search: str
+    scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+
+    def __post_init__(self) -> None:
+        if len(self.joint) < 2 or len(set(self.joint)) != len(self.joint):
+            raise ValueError(
+                f"an epsilon optimum is read from joint bitexts {', '.join(self.joint) or '(none)'}; name two or more, "
+                "between which the exposure of every language differs"
+            )
+        if not self.search.startswith("search_"):
+            raise ValueError(f"{self.search!r} is no search; name the one that chose the learning rate at each epsilon")
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve | AlignmentImprovement | EpsilonOptimum
+
+NUM_EPSILONS = 5
+"""Epsilons that a parabola needs: its three coefficients and two to spare."""
 
 
 def check_estimand(
@@ -171,13 +200,22 @@ def check_estimand(
             _check_no_curve(estimand, law, hold_out)
             _check_label("reference", estimand.reference, "objective", labels, at_least=2)
             _check_label("amount", estimand.amount, "bitext", labels, at_least=2)
+        case EpsilonOptimum():
+            _check_no_curve(estimand, law, hold_out)
+            for label in estimand.joint:
+                _check_label("joint", label, "bitext", labels, at_least=2)
+            if len(labels.get("objective", ())) < NUM_EPSILONS:
+                raise ValueError(
+                    f"the objective axis has {len(labels.get('objective', ()))} epsilons, and a parabola needs "
+                    f"{NUM_EPSILONS}; give it more"
+                )
         case unknown:
             assert_never(unknown)
 
 
 def compute_of(estimand: Estimand) -> Compute | None:
     """How the FLOPs of a study's students are counted; None where they are not compared."""
-    return estimand.compute
+    return None if isinstance(estimand, EpsilonOptimum) else estimand.compute
 
 
 def alignment_of(estimand: Estimand) -> Alignment | None:

@@ -15,6 +15,7 @@ from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assig
 from studies.schema.estimand import (
     AlignmentImprovement,
     DataCurve,
+    EpsilonOptimum,
     Estimand,
     Law,
     ResourceEffect,
@@ -30,6 +31,7 @@ from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
+from studies.schema.over_epsilon import check_epsilons
 from studies.schema.record import Role
 from studies.schema.run import (
     HELD_OUT_LINES,
@@ -48,6 +50,7 @@ from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 __all__ = [
     "AlignmentImprovement",
     "DataCurve",
+    "EpsilonOptimum",
     "Estimand",
     "Labels",
     "Law",
@@ -154,6 +157,9 @@ class Study:
             check_compute(compute, students)
         if alignment := alignment_of(self.estimand):
             check_alignment(alignment, students)
+        if isinstance(self.estimand, EpsilonOptimum):
+            asked = [p for p in points if p.role is Role.STUDENT]
+            check_epsilons(self.estimand, [(p.labels.objective, p.labels.bitext, _student(p)) for p in asked])
 
     @property
     def evaluation(self) -> Evaluation:

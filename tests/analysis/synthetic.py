@@ -26,7 +26,7 @@ from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
 from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Preparatory, Schedule, Student, Teacher
-from studies.schema.study import DataCurve, Law, Point, ResourceEffect, Study, SystemComparison, expand
+from studies.schema.study import DataCurve, EpsilonOptimum, Law, Point, ResourceEffect, Study, SystemComparison, expand
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
 MEASURES = ("nDCG@10", "AP", "Success@1")
@@ -117,13 +117,41 @@ def amounts() -> Study:
     )
 
 
+EPSILONS = (0.002, 0.005, 0.0126, 0.0316, 0.0794, 0.2, 0.5)
+
+
+def optima() -> Study:
+    """Seven epsilons under two joint bitexts and for two languages alone."""
+    joint = {
+        name: tuple((code, 0.1 if (place % 2 == 0) == low else 1.0) for place, code in enumerate(LANGUAGES))
+        for name, low in (("joint", True), ("swapped", False))
+    }
+    alone = {code: tuple((each, float(each == code)) for each in LANGUAGES) for code in ("de", "sw")}
+    return Study(
+        name="planted_optima",
+        version="2026.11.26",
+        question="Which epsilon is best?",
+        base=_BASE,
+        axes=cross(
+            ladders.ATLAS.axis("atlas-13k"),
+            vary("objective", "objective", {f"{epsilon:g}": Transport(epsilon=epsilon) for epsilon in EPSILONS}),
+            vary("bitext", "bitext.exposure", joint | alone),
+        ),
+        measures=(nDCG @ 10, AP),
+        estimand=EpsilonOptimum(measure=nDCG @ 10, joint=("joint", "swapped"), search="search_planted"),
+        rivals=(),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """What is planted, on the logit of the teacher's share, as functions of x = log10(N / 10,000).
 
     ``shifts`` are added to the students of an objective, and half a logit for each doubling of 1,000 lines of bitext.
     ``correlation`` is that of queries about one entity (Gaussian copula), ``seed_noise`` the standard deviation of a
-    training, in logits.
+    training, in logits. With ``optima``, epsilons by exposure, a student loses ``bend`` logits per squared decade
+    between its epsilon and that of its exposure.
     """
 
     level: float = 0.6
@@ -135,6 +163,13 @@ class Truth:
     num_entities: int = 60
     queries_per_entity: int = 5
     shifts: Mapping[str, float] = field(default_factory=dict)
+    optima: Mapping[float, float] = field(default_factory=dict)
+    bend: float = 1.0
+
+    def loss_at(self, run: Student, exposure: float) -> float:
+        if exposure not in self.optima or not isinstance(run.objective, Transport):
+            return 0.0
+        return self.bend * float(np.log10(run.objective.epsilon / self.optima[exposure])) ** 2
 
     def effect_at(self, size: int) -> float:
         return self.effect + self.effect_slope * float(np.log10(size / 1e4))
@@ -293,7 +328,10 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
             assert isinstance(point.run, Student)
             noise = truth.seed_noise * float(np.random.default_rng([seed, 7, place]).standard_normal())
             noise += truth.shifts.get(point.labels.objective, 0.0) + 0.5 * float(np.log2(point.run.bitext.lines / 1000))
-            logits = {code: truth.logit(size, code, share) for code, share in point.run.bitext.exposure}
+            logits = {
+                code: truth.logit(size, code, share) - truth.loss_at(point.run, share)
+                for code, share in point.run.bitext.exposure
+            }
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
         case Role.UNTRAINED:
             return dict.fromkeys(LANGUAGES, 0.02)
