@@ -41,6 +41,12 @@ halves of a rotation, so each half holds Latin and other scripts, and three high
 
 ATLAS_TWELVE = Atlas(languages=ATLAS_LANGUAGES, vocabulary_size=ATLAS_VOCABULARY, revision="2d28ce955c86")
 
+ATLAS_SEVEN = Atlas(
+    languages=("sw", "te", "mr", "so", "hi", "ko", "ar"), vocabulary_size=ATLAS_VOCABULARY, revision="f1137e5144fc"
+)
+"""Seven pairs into English: four languages of low resource in CC-100 and of different families (Atlantic-Congo,
+Dravidian, Indo-Aryan, Cushitic), then three of mid or high resource. 902 entities have a name in all."""
+
 ATLAS_TEACHER = Teacher(
     collection=ATLAS_TWELVE,
     rung=atlas_rung("teacher", layers=1, width=64),
