@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
-from studies.schema.estimand import Compute, DataCurve, ResourceEffect, SystemComparison
+from studies.schema.estimand import Compute, DataCurve, ResourceEffect, SystemComparison, UnseenDegradation
 from studies.schema.record import Role, State
 from studies.schema.run import Student
-from studies.schema.study import Study, expand
+from studies.schema.study import Study, bitexts, expand
+from studies.schema.withheld import withheld_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,19 @@ class DeclaredComparison(Asked):
     students: Mapping[str, Student]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeclaredUnseen(Asked):
+    """What is lost on languages that distillation never saw, under ``reference`` beyond what is under ``against``.
+
+    ``withheld`` is the language without lines by rotation, ``trained`` the rotation in which every language has some.
+    """
+
+    reference: str
+    against: str
+    trained: str
+    withheld: Mapping[str, str]
+
+
 def declared(study: Study) -> Declared:
     """Read the declaration of a resource effect; ValueError for another estimand."""
     if not isinstance(study.estimand, ResourceEffect):
@@ -94,8 +108,9 @@ def declared_comparison(study: Study) -> DeclaredComparison:
             axis = "rung"
         case DataCurve(amount=stage):
             axis = "bitext"
-        case ResourceEffect():
-            raise ValueError(f"study {study.name} declares a ResourceEffect, which compares no systems")
+        case ResourceEffect() | UnseenDegradation():
+            what = type(study.estimand).__name__
+            raise ValueError(f"study {study.name} declares a {what}, which compares no systems")
         case unknown:
             assert_never(unknown)
     labels = {point.key: getattr(point.labels, axis) for point in expand(study) if point.key in students}
@@ -109,6 +124,20 @@ def declared_comparison(study: Study) -> DeclaredComparison:
         amounts={labels[key]: run.bitext.lines for key, run in students.items()} if axis == "bitext" else {},
         compute=study.estimand.compute,
         students=students,
+    )
+
+
+def declared_unseen(study: Study) -> DeclaredUnseen:
+    """Read the declaration of a degradation on unseen languages; ValueError for another estimand."""
+    estimand = study.estimand
+    if not isinstance(estimand, UnseenDegradation):
+        raise ValueError(f"study {study.name} declares a {type(estimand).__name__}, not an UnseenDegradation")
+    return DeclaredUnseen(
+        **_asked(study),
+        reference=estimand.reference,
+        against=estimand.against,
+        trained=estimand.trained,
+        withheld=withheld_by(estimand, bitexts(expand(study))),
     )
 
 

@@ -248,6 +248,23 @@ _COMPARED: Mapping[str, tuple[str, ...]] = {
 }
 """What a document of a comparison has in the place of effects and fits."""
 
+_UNSEEN: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "degradations": (
+        "system",
+        "measure",
+        "queries",
+        "passages",
+        "level",
+        "trained",
+        "unseen",
+        "degradation",
+        "relative",
+    ),
+    "means": ("system", "measure", "level", "group", "languages", "degradation", "relative", "difference"),
+}
+"""What a document of degradations on unseen languages has in the place of effects and fits."""
+
 
 def check(result: Mapping[str, Any]) -> None:
     """Raise ValueError where a document lacks what schema 1 promises."""
@@ -255,7 +272,7 @@ def check(result: Mapping[str, Any]) -> None:
         raise ValueError(
             f"result.json has schema {result.get('schema')!r}, this reads {SCHEMA}; write the report again"
         )
-    expected = _COMPARED if "comparisons" in result else _FIELDS
+    expected = _COMPARED if "comparisons" in result else _UNSEEN if "degradations" in result else _FIELDS
     _need("result.json", result, ("study", "version", "generated_from", "teacher", "ledger", *expected))
     for name, fields in expected.items():
         for place, row in enumerate(result[name]):

@@ -124,7 +124,31 @@ class DataCurve:
     compute: Compute | None = None
 
 
-Estimand = ResourceEffect | SystemComparison | DataCurve
+@dataclass(frozen=True, kw_only=True)
+class UnseenDegradation:
+    """How far a score falls for a language that distillation never saw, and by how much further under one objective.
+
+    The degradation of a language is its score under students that had lines of it minus its score under students from
+    which they were withheld, on the same queries and after as many lines. In the rotation ``trained`` every language
+    has lines; in every other exactly one has none. ``reference`` and ``against`` are labels of objectives: the primary
+    contrast is the mean degradation under the first minus that under the second. With ``compute``, students have the
+    same FLOPs.
+    """
+
+    measure: Measure
+    reference: str
+    against: str
+    trained: str
+    compute: Compute | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference == self.against:
+            raise ValueError(
+                f"the degradation under {self.reference!r} is read against that under the same objective; name two"
+            )
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve | UnseenDegradation
 
 
 def check_estimand(
@@ -148,6 +172,13 @@ def check_estimand(
             _check_no_curve(estimand, law, hold_out)
             _check_label("reference", estimand.reference, "objective", labels, at_least=2)
             _check_label("amount", estimand.amount, "bitext", labels, at_least=2)
+        case UnseenDegradation():
+            _check_no_curve(estimand, law, hold_out)
+            for name in ("reference", "against"):
+                _check_label(name, getattr(estimand, name), "objective", labels, at_least=2)
+            _check_label("trained", estimand.trained, "rotation", labels, at_least=2)
+            if len(labels.get("rung", ())) > 1:
+                raise ValueError(f"an UnseenDegradation is read at one rung; the axis has {', '.join(labels['rung'])}")
         case unknown:
             assert_never(unknown)
 

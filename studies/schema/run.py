@@ -162,6 +162,11 @@ class Bitext:
         if not 0.0 < self.lexical_coverage <= 1.0:
             raise ValueError(f"lexical_coverage is {self.lexical_coverage}; it is a share above 0, at most 1")
 
+    @property
+    def total_lines(self) -> int:
+        """Lines of all languages together."""
+        return sum(round(share * self.lines) for _, share in self.exposure)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimiser:

@@ -3,7 +3,7 @@
 Everything is checked when the study is written: a misspelt path in an axis fails at import.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
@@ -19,6 +19,7 @@ from studies.schema.estimand import (
     ResourceEffect,
     Scale,
     SystemComparison,
+    UnseenDegradation,
     check_compute,
     check_estimand,
     compute_of,
@@ -31,6 +32,7 @@ from studies.schema.record import Role
 from studies.schema.run import (
     HELD_OUT_LINES,
     HELD_OUT_QUERIES,
+    Bitext,
     LookUp,
     Run,
     Schedule,
@@ -41,6 +43,7 @@ from studies.schema.run import (
     Translator,
 )
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
+from studies.schema.withheld import withheld_by
 
 __all__ = [
     "DataCurve",
@@ -52,6 +55,8 @@ __all__ = [
     "Scale",
     "Study",
     "SystemComparison",
+    "UnseenDegradation",
+    "bitexts",
     "check_batches",
     "expand",
     "recipe",
@@ -145,6 +150,8 @@ class Study:
                 raise ValueError(f"an execution is given for rung {name!r}, which is none of {', '.join(labels)}")
         for point in points:
             check_batches(point.run, self.execution_of(point))
+        if isinstance(self.estimand, UnseenDegradation):
+            withheld_by(self.estimand, bitexts(points))
         if compute := compute_of(self.estimand):
             check_compute(compute, {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT})
 
@@ -201,6 +208,17 @@ def expand(study: Study) -> tuple[Point, ...]:
             )
         points[student.key] = student
     return tuple(points.values())
+
+
+def bitexts(points: Iterable[Point]) -> dict[str, Bitext]:
+    """The students' bitext in each rotation, by its label; ValueError where it depends on another axis too."""
+    found: dict[str, Bitext] = {}
+    for point in points:
+        if point.role is Role.STUDENT:
+            bitext = _student(point).bitext
+            if found.setdefault(point.labels.rotation, bitext) != bitext:
+                raise ValueError(f"students of rotation {point.labels.rotation} differ in bitext; give them one")
+    return found
 
 
 def recipe(study: Study) -> dict[str, Json]:

@@ -19,14 +19,23 @@ from scipy.stats import norm
 
 from analysis.frame import Labels, RunRecord, query_scores
 from studies import ladders
-from studies.schema.axes import Tie, cross, rotations, seeds, vary
+from studies.schema.axes import Tie, cross, rotations, seeds, vary, withheld
 from studies.schema.cost import parameters_of
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
 from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Preparatory, Schedule, Student, Teacher
-from studies.schema.study import DataCurve, Law, Point, ResourceEffect, Study, SystemComparison, expand
+from studies.schema.study import (
+    DataCurve,
+    Law,
+    Point,
+    ResourceEffect,
+    Study,
+    SystemComparison,
+    UnseenDegradation,
+    expand,
+)
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
 MEASURES = ("nDCG@10", "AP", "Success@1")
@@ -113,6 +122,25 @@ def amounts() -> Study:
         ),
         measures=(AP, nDCG @ 10, Success @ 1),
         estimand=DataCurve(measure=AP, reference="ot", amount="250"),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
+def unseen(*, num_seeds: int = 2) -> Study:
+    """Two objectives at one rung, the lines of each language withheld in turn."""
+    return Study(
+        name="planted_unseen",
+        version="2026.11.26",
+        question="What is lost on a language never seen?",
+        base=_BASE,
+        axes=cross(
+            vary("objective", "objective", {label: OBJECTIVES[label] for label in ("ot", "mse")}),
+            withheld(LANGUAGES, lines=6000),
+            seeds(num_seeds),
+        ),
+        measures=(nDCG @ 10, AP, Success @ 1),
+        estimand=UnseenDegradation(measure=nDCG @ 10, reference="ot", against="mse", trained="all"),
+        rivals=(Role.COPY_THROUGH, Role.DICTIONARY),
         execution=Execution(workers=1, micro_batch=64),
     )
 
