@@ -6,6 +6,7 @@ from typing import Any, assert_never
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
 from studies.schema.estimand import Compute, DataCurve, ResourceEffect, SystemComparison, UnseenDegradation
+from studies.schema.evaluation import Pair
 from studies.schema.record import Role, State
 from studies.schema.run import Student
 from studies.schema.study import Study, bitexts, expand
@@ -76,12 +77,15 @@ class DeclaredUnseen(Asked):
     """What is lost on languages that distillation never saw, under ``reference`` beyond what is under ``against``.
 
     ``withheld`` is the language without lines by rotation, ``trained`` the rotation in which every language has some.
+    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None.
     """
 
     reference: str
     against: str
     trained: str
     withheld: Mapping[str, str]
+    direct: str | None = None
+    pairs: tuple[Pair, ...] = ()
 
 
 def declared(study: Study) -> Declared:
@@ -137,7 +141,9 @@ def declared_unseen(study: Study) -> DeclaredUnseen:
         reference=estimand.reference,
         against=estimand.against,
         trained=estimand.trained,
-        withheld=withheld_by(estimand, bitexts(expand(study))),
+        withheld=withheld_by(estimand, bitexts(expand(study)), study.pairs),
+        direct=estimand.direct,
+        pairs=study.pairs if estimand.direct else (),
     )
 
 

@@ -3,66 +3,37 @@
 A score is compared with the same system's score on the same queries, trained on the pair. Trainings without a language
 are drawn with the same entities and seeds as those with it, so the differences are paired.
 
-Legend: B draws (row 0 is the sample itself), S seeds, L languages of queries, C clusters, G languages of a group.
+Legend: B draws (row 0 is the sample itself), S seeds, C clusters.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from analysis.bootstrap import Estimate, Resampling, draw_clusters, draw_seeds, estimate, p_value
+from analysis.bootstrap import Resampling, draw_clusters, draw_seeds
 from analysis.declared import DeclaredUnseen
-from analysis.frame import Floats, RunRecord
+from analysis.falls import (
+    ALL,
+    BETWEEN,
+    ISOLATED,
+    RELATED,
+    UNSEEN_LANGUAGE,
+    UNSEEN_PAIR,
+    Fall,
+    Level,
+    MeanFall,
+    falls_of,
+    means_of,
+    sides_of,
+)
+from analysis.frame import RunRecord
 from analysis.ledger import Ledger, by_objective, compare
-from analysis.scores import by_entity, cluster_names, cluster_sums
+from analysis.scores import by_entity, cluster_names
 from studies.schema.language import Language
 from studies.schema.record import Role
 from studies.schema.run import ENGLISH
-
-UNSEEN_LANGUAGE = "unseen language"
-"""The level at which distillation had no line of the queries' language."""
-
-ALL, RELATED, ISOLATED = "all", "related", "isolated"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fall:
-    """A system's score on a pair when it was trained on it and when not; ``relative`` is a share of the former.
-
-    ``relative`` is None where the trained score is 0 in the sample or in a resample.
-    """
-
-    system: str
-    measure: str
-    queries: str
-    passages: str
-    level: str
-    trained: Estimate
-    unseen: Estimate
-    degradation: Estimate
-    relative: Estimate | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeanFall:
-    """The mean degradation of a group of languages; ``relative`` is 1 less the ratio of the two mean scores.
-
-    ``difference`` is the reference's degradation minus the system's, None for the reference itself and where the
-    comparison is refused; ``p`` belongs to it.
-    """
-
-    system: str
-    measure: str
-    level: str
-    group: str
-    languages: tuple[str, ...]
-    trained: Estimate
-    unseen: Estimate
-    degradation: Estimate
-    relative: Estimate | None
-    difference: Estimate | None = None
-    p: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +57,20 @@ class Unseen:
         """The reference, what it is read against, then the others."""
         return tuple(dict.fromkeys(row.system for row in self.means))
 
-    def fall(self, system: str, queries: str) -> Fall:
+    def fall(self, system: str, queries: str, passages: str = ENGLISH, level: str = UNSEEN_LANGUAGE) -> Fall:
         """A system's fall on one pair in the primary measure."""
-        wanted = (system, self.asked.measure, queries)
-        return next(each for each in self.falls if (each.system, each.measure, each.queries) == wanted)
+        wanted = (system, self.asked.measure, queries, passages, level)
+        return next(
+            each
+            for each in self.falls
+            if (each.system, each.measure, each.queries, each.passages, each.level) == wanted
+        )
 
-    def mean(self, system: str, group: str = ALL) -> MeanFall | None:
-        """A system's mean fall over a group in the primary measure; None for a group without languages."""
-        wanted = (system, self.asked.measure, group)
-        return next((each for each in self.means if (each.system, each.measure, each.group) == wanted), None)
+    def mean(self, system: str, group: str = ALL, level: str = UNSEEN_LANGUAGE) -> MeanFall | None:
+        """A system's mean fall over a group in the primary measure; None for a group without pairs."""
+        wanted = (system, self.asked.measure, group, level)
+        found = (each for each in self.means if (each.system, each.measure, each.group, each.level) == wanted)
+        return next(found, None)
 
     @property
     def primary(self) -> MeanFall:
@@ -118,16 +94,17 @@ def find_unseen(
     codes = tuple(asked.withheld.values())
     kin = _kin(codes, {each.code: each for each in languages})
     ledger = compare([run for run in members if run.role == Role.STUDENT], asked.varied, by=by_objective)
+    arranged = {system: _by_rotation(system, found, asked, seeds) for system, found in systems.items()}
     falls: list[Fall] = []
     means: list[MeanFall] = []
-    for measure in asked.measures:
+    for measure, level in product(asked.measures, _levels(asked, systems, kin)):
         sides = {
-            system: _sides(asked, _by_rotation(system, found, asked, seeds), measure, clusters, entities_BC, seeds_BS)
-            for system, found in systems.items()
+            system: sides_of(level, arranged[system], measure, clusters, entities_BC, seeds_BS)
+            for system in level.systems
         }
-        for system, (trained_BL, unseen_BL) in sides.items():
-            falls += _falls(system, measure, codes, trained_BL, unseen_BL)
-        means += _means(asked, measure, codes, kin, sides, is_sound=ledger.refusal is None)
+        for system, both in sides.items():
+            falls += falls_of(system, measure, level, *both)
+        means += means_of(asked.reference, measure, level, sides, is_sound=ledger.refusal is None)
     return Unseen(
         asked=asked,
         resampling=resampling,
@@ -141,6 +118,31 @@ def find_unseen(
         floor=next((run.measures[asked.measure] for run in runs if run.role == Role.COPY_THROUGH), {}),
         teacher=_teacher(asked, runs),
     )
+
+
+def _levels(
+    asked: DeclaredUnseen, systems: Mapping[str, Sequence[RunRecord]], kin: Mapping[str, Sequence[str]]
+) -> list[Level]:
+    """Unseen languages with English passages; then, under objectives, the study's pairs at both levels."""
+    without = {code: rotation for rotation, code in asked.withheld.items()}
+    english = [(code, ENGLISH) for code in without]
+    groups = {
+        ALL: english,
+        RELATED: [pair for pair in english if kin[pair[0]]],
+        ISOLATED: [pair for pair in english if not kin[pair[0]]],
+    }
+    rotations = {pair: (asked.trained, without[pair[0]]) for pair in english}
+    levels = [Level(name=UNSEEN_LANGUAGE, rotations=rotations, groups=groups, systems=tuple(systems))]
+    if asked.direct is not None:
+        trained = tuple(name for name, found in systems.items() if found[0].role == Role.STUDENT)
+        between = {BETWEEN: list(asked.pairs)}
+        at_pair = dict.fromkeys(asked.pairs, (asked.direct, asked.trained))
+        at_language = {pair: (asked.direct, without[pair[0]]) for pair in asked.pairs}
+        levels += [
+            Level(name=UNSEEN_PAIR, rotations=at_pair, groups=between, systems=trained),
+            Level(name=UNSEEN_LANGUAGE, rotations=at_language, groups=between, systems=trained),
+        ]
+    return levels
 
 
 def _systems(asked: DeclaredUnseen, runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -160,7 +162,8 @@ def _by_rotation(
 ) -> dict[str, list[RunRecord]]:
     """A system's runs by rotation, one for each seed in order; one without seeds stands for all of them."""
     arranged: dict[str, list[RunRecord]] = {}
-    for rotation in (asked.trained, *asked.withheld):
+    direct = [asked.direct] if asked.direct is not None else []
+    for rotation in (asked.trained, *direct, *asked.withheld):
         here = {run.labels.seed: run for run in found if run.labels.rotation == rotation}
         if set(here) == {"-"}:
             here = dict.fromkeys(seeds, here["-"])
@@ -171,87 +174,6 @@ def _by_rotation(
             )
         arranged[rotation] = [here[seed] for seed in seeds]
     return arranged
-
-
-def _sides(
-    asked: DeclaredUnseen,
-    arranged: Mapping[str, Sequence[RunRecord]],
-    measure: str,
-    clusters: Sequence[str],
-    entities_BC: Floats,
-    seeds_BS: Floats,
-) -> tuple[Floats, Floats]:
-    """Scores when every language had lines and when each had none, both [B, L] in the order of ``withheld``."""
-
-    def scores(rotation: str, codes: Sequence[str]) -> Floats:
-        sums = cluster_sums(arranged[rotation], measure=measure, languages=codes, clusters=clusters)
-        weighed: Floats = np.einsum("bsl,bs->bl", sums.means(entities_BC), seeds_BS)
-        means: Floats = weighed / seeds_BS.sum(axis=1, keepdims=True)
-        return means
-
-    trained_BL = scores(asked.trained, tuple(asked.withheld.values()))
-    unseen = [scores(rotation, (language,)) for rotation, language in asked.withheld.items()]
-    return trained_BL, np.concatenate(unseen, axis=1)
-
-
-def _falls(system: str, measure: str, codes: Sequence[str], trained_BL: Floats, unseen_BL: Floats) -> Iterator[Fall]:
-    for place, language in enumerate(codes):
-        trained_B, unseen_B = trained_BL[:, place], unseen_BL[:, place]
-        yield Fall(
-            system=system,
-            measure=measure,
-            queries=language,
-            passages=ENGLISH,
-            level=UNSEEN_LANGUAGE,
-            trained=estimate(trained_B),
-            unseen=estimate(unseen_B),
-            degradation=estimate(trained_B - unseen_B),
-            relative=_relative(trained_B, unseen_B),
-        )
-
-
-def _means(
-    asked: DeclaredUnseen,
-    measure: str,
-    codes: Sequence[str],
-    kin: Mapping[str, tuple[str, ...]],
-    sides: Mapping[str, tuple[Floats, Floats]],
-    *,
-    is_sound: bool,
-) -> Iterator[MeanFall]:
-    groups = {
-        ALL: list(codes),
-        RELATED: [code for code in codes if kin[code]],
-        ISOLATED: [code for code in codes if not kin[code]],
-    }
-    for group, chosen in groups.items():
-        places = [codes.index(code) for code in chosen]
-        means = {
-            system: tuple(side_BL[:, places].mean(axis=1) for side_BL in both)
-            for system, both in sides.items()
-            if places
-        }
-        for system, (trained_B, unseen_B) in means.items():
-            own_B = trained_B - unseen_B
-            difference_B = means[asked.reference][0] - means[asked.reference][1] - own_B
-            compared = is_sound and system != asked.reference
-            yield MeanFall(
-                system=system,
-                measure=measure,
-                level=UNSEEN_LANGUAGE,
-                group=group,
-                languages=tuple(chosen),
-                trained=estimate(trained_B),
-                unseen=estimate(unseen_B),
-                degradation=estimate(own_B),
-                relative=_relative(trained_B, unseen_B),
-                difference=estimate(difference_B) if compared else None,
-                p=p_value(difference_B) if compared else None,
-            )
-
-
-def _relative(trained_B: Floats, unseen_B: Floats) -> Estimate | None:
-    return None if (trained_B <= 0.0).any() else estimate(1.0 - unseen_B / trained_B)
 
 
 def _kin(codes: Sequence[str], languages: Mapping[str, Language]) -> dict[str, tuple[str, ...]]:

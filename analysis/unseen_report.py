@@ -10,7 +10,7 @@ from analysis.answer import decimal
 from analysis.bootstrap import Resampling
 from analysis.comparison_words import system_name
 from analysis.declared import DeclaredUnseen, completed
-from analysis.figures.falls import draw_contrast, draw_falls
+from analysis.figures.falls import draw_contrast, draw_falls, draw_pairs
 from analysis.page import drawn, render
 from analysis.report import png, svg, write
 from analysis.result import SCHEMA, dumps
@@ -52,7 +52,8 @@ def unseen_report(
 
 def draw(found: Unseen) -> dict[str, Figure]:
     """All figures by name."""
-    return {"contrast": draw_contrast(found, NAMES), "falls": draw_falls(found, NAMES)}
+    figures = {"contrast": draw_contrast(found, NAMES), "falls": draw_falls(found, NAMES)}
+    return figures | ({"pairs": draw_pairs(found, NAMES)} if found.asked.pairs else {})
 
 
 def page(found: Unseen, images: Mapping[str, bytes]) -> str:
@@ -64,12 +65,16 @@ def page(found: Unseen, images: Mapping[str, bytes]) -> str:
         "intervals of each; their difference is paired.",
         "falls": f"{asked.measure} of every system where it was trained on a language and where not. The grey tick is "
         "what the query scores as it is written, without any training.",
+        "pairs": f"{asked.measure} between other languages at three levels: lines of the pair, of both languages with "
+        "English, none of the queries' language. The student reads queries and passages.",
     }
     return render(
         TEMPLATE,
         asked=asked,
         answer=words.answer(found),
         change_of_mind=words.change_of_mind(found),
+        levels=words.levels(found),
+        pairs=words.pairs_table(found) if asked.pairs else None,
         kinship=words.kinship(found),
         resampling=found.resampling,
         num_clusters=found.num_clusters,

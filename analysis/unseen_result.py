@@ -1,8 +1,9 @@
 """``result.json`` of degradations on unseen languages: the head of every study's, then every fall and their means."""
 
 from analysis.bootstrap import Estimate
+from analysis.falls import Fall, MeanFall
 from analysis.result import Document, estimate_document, heading, ledger_document
-from analysis.unseen import Fall, MeanFall, Unseen
+from analysis.unseen import Unseen
 
 
 def document(found: Unseen, *, source: str) -> Document:
@@ -22,6 +23,7 @@ def document(found: Unseen, *, source: str) -> Document:
             "refused": found.ledger.refusal,
         },
         "withheld": dict(asked.withheld),
+        "direct": asked.direct,
         "related": {code: list(others) for code, others in found.kin.items()},
         "teacher": dict(found.teacher),
         "copied": dict(found.floor),

@@ -3,12 +3,11 @@
 from analysis.answer import decimal, flags, interval_text, spoken, with_interval
 from analysis.bootstrap import Estimate
 from analysis.comparison_words import system_name
+from analysis.falls import BETWEEN, ISOLATED, RELATED, UNSEEN_LANGUAGE, UNSEEN_PAIR, MeanFall
 from analysis.frame import RunRecord
 from analysis.tables import NOTHING, Table, table
-from analysis.unseen import ALL, ISOLATED, RELATED, MeanFall, Unseen
+from analysis.unseen import Unseen
 from studies.schema.record import Role, State
-
-GROUPS = (ALL, RELATED, ISOLATED)
 
 _DIGITS = 3
 
@@ -77,6 +76,37 @@ def kinship(found: Unseen) -> str:
     return f"{rule}. Under {system_name(found.asked.reference)} {'; '.join(told)}."
 
 
+def levels(found: Unseen) -> str:
+    """What is lost between other languages at both levels, for the two contrasted objectives; empty without pairs."""
+    told = []
+    for system in (found.asked.reference, found.asked.against):
+        pair, language = (found.mean(system, BETWEEN, level) for level in (UNSEEN_PAIR, UNSEEN_LANGUAGE))
+        if pair is not None and language is not None:
+            told.append(
+                f"under {system_name(system)} a pair with lines of its own scores "
+                f"{with_interval(pair.trained, _DIGITS)} {found.asked.measure}; without them, each language seen with "
+                f"English, {with_interval(pair.degradation, _DIGITS)} is lost, without any line of the queries' "
+                f"language {with_interval(language.degradation, _DIGITS)}"
+            )
+    return f"{'; '.join(told)}.".replace("under", "Under", 1) if told else ""
+
+
+def pairs_table(found: Unseen) -> Table:
+    """Every pair between other languages at the three levels, under the two contrasted objectives."""
+    rows = []
+    for x, y in found.asked.pairs:
+        for system in (found.asked.reference, found.asked.against):
+            pair, language = (found.fall(system, x, y, level) for level in (UNSEEN_PAIR, UNSEEN_LANGUAGE))
+            scores = (pair.trained, pair.unseen, language.unseen, pair.degradation, language.degradation)
+            shares = [_relative(pair.relative), _relative(language.relative)]
+            rows.append(
+                [f"{x} → {y}", system_name(system), *(with_interval(each, _DIGITS) for each in scores), *shares]
+            )
+    heading = ["pair", "system", "trained pair", UNSEEN_PAIR, UNSEEN_LANGUAGE, "lost, pair", "lost, language"]
+    caption = f"{found.asked.measure} between other languages, passages read by the student"
+    return table(caption, [*heading, "relative, pair", "relative, language"], rows, text_columns=2)
+
+
 def caveats(found: Unseen) -> list[str]:
     """Which systems have flagged runs, and how many."""
     counts: dict[str, list[RunRecord]] = {}
@@ -117,7 +147,7 @@ def means_table(found: Unseen, measure: str) -> Table:
             difference = NOTHING if row.difference is None else with_interval(row.difference, _DIGITS)
             p = NOTHING if row.p is None else f"{row.p:.3f}" if row.p >= 0.001 else f"{row.p:.1e}"
             cells = [with_interval(each, _DIGITS) for each in (row.trained, row.unseen, row.degradation)]
-            group = f"{row.group} ({len(row.languages)})"
+            group = f"{row.group} ({len(row.languages)})" + (f", {row.level}" if row.group == BETWEEN else "")
             rows.append([group, system_name(row.system), *cells, _relative(row.relative), difference, p])
     against = f"{system_name(found.asked.reference)} loses more by"
     heading = ["languages", "system", "trained on", "never seen", "degradation", "relative", against, "p"]

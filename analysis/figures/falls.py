@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.bootstrap import Estimate
 from analysis.comparison_words import system_name
+from analysis.falls import UNSEEN_LANGUAGE, UNSEEN_PAIR
 from analysis.figures.canvas import BLUE, GREY, INK, ORANGE, PALE, VERMILLION, sheet
 from analysis.unseen import Unseen
 
@@ -65,6 +66,34 @@ def draw_contrast(found: Unseen, names: Mapping[str, str]) -> Figure:
         figure,
         f"What is lost on a language never seen, {' against '.join(system_name(each) for each in shown)}",
         "bars: 95 % intervals; differences between the two are paired and sharper than the bars suggest",
+    )
+    return figure
+
+
+def draw_pairs(found: Unseen, names: Mapping[str, str]) -> Figure:
+    """A panel for each objective: filled is a trained pair, grey an unseen one, hollow an unseen language."""
+    shown = (found.asked.reference, found.asked.against)
+    pairs = found.asked.pairs
+    figure = sheet(height=2.0 + 0.36 * len(pairs))
+    all_axes = figure.subplots(1, len(shown), sharey=True, sharex=True, squeeze=False)[0]
+    for place, (axes, system) in enumerate(zip(all_axes, shown, strict=True)):
+        colour, marker = _LOOKS[place]
+        _frame(axes)
+        axes.set_title(system_name(system), fontsize=10, color=INK, loc="left")
+        for height, (x, y) in enumerate(pairs):
+            pair, language = (found.fall(system, x, y, level) for level in (UNSEEN_PAIR, UNSEEN_LANGUAGE))
+            for step, (value, look, filled) in enumerate(
+                ((pair.trained, colour, True), (pair.unseen, GREY, True), (language.unseen, colour, False))
+            ):
+                _dot(axes, value, height + 0.22 * (step - 1), look, marker, filled=filled)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_xlabel(found.asked.measure, fontsize=10, color=INK)
+    labels = [f"{names.get(x, x)} → {names.get(y, y)}" for x, y in pairs]
+    _rows(all_axes[0], labels, {})
+    _headline(
+        figure,
+        f"{found.asked.measure} between other languages than English",
+        "filled: lines of the pair; grey: lines of both with English alone; hollow: no line of the queries' language",
     )
     return figure
 

@@ -83,11 +83,11 @@ def exposure_of(rotation: int, number: int, languages: Sequence[str], *, low: fl
     )
 
 
-def withheld(languages: Sequence[str], *, lines: int, trained: str = "all") -> Axis:
+def withheld(languages: Sequence[str], *, lines: int, direct: Sequence[tuple[str, str]] = ()) -> Axis:
     """Withhold the lines of each language in turn, after a rotation in which every language has its share of them.
 
-    The rotation ``trained`` and each ``without-x`` have exactly ``lines`` lines in all, shared out evenly; ValueError
-    where that does not come out.
+    ``all`` and each ``without-x`` have exactly ``lines`` lines in all, shared out evenly; ValueError where that does
+    not come out. With pairs, a rotation ``direct`` is ``all`` with direct lines of them.
     """
     number = len(languages)
     if number < 2 or lines % number or lines % (number - 1):
@@ -101,8 +101,10 @@ def withheld(languages: Sequence[str], *, lines: int, trained: str = "all") -> A
         each = lines // (number if without is None else number - 1)
         return Setting(label=label, assign=(("bitext.lines", each), ("bitext.exposure", exposure)))
 
-    settings = (setting(trained, None), *(setting(f"without-{language}", language) for language in languages))
-    return Axis(name="rotation", settings=settings)
+    all_seen = setting("all", None)
+    paired = Setting(label="direct", assign=(*all_seen.assign, ("bitext.direct", tuple(direct))))
+    settings = (setting(f"without-{language}", language) for language in languages)
+    return Axis(name="rotation", settings=(all_seen, *([paired] if direct else []), *settings))
 
 
 def assign(target: Any, path: str, value: Any) -> Any:

@@ -132,13 +132,15 @@ class UnseenDegradation:
     which they were withheld, on the same queries and after as many lines. In the rotation ``trained`` every language
     has lines; in every other exactly one has none. ``reference`` and ``against`` are labels of objectives: the primary
     contrast is the mean degradation under the first minus that under the second. With ``compute``, students have the
-    same FLOPs.
+    same FLOPs. In the rotation ``direct``, where there is one, the study's pairs have lines of their own: for these,
+    ``trained`` is the level at which both languages were seen with English alone.
     """
 
     measure: Measure
     reference: str
     against: str
     trained: str
+    direct: str | None = None
     compute: Compute | None = None
 
     def __post_init__(self) -> None:
@@ -177,6 +179,8 @@ def check_estimand(
             for name in ("reference", "against"):
                 _check_label(name, getattr(estimand, name), "objective", labels, at_least=2)
             _check_label("trained", estimand.trained, "rotation", labels, at_least=2)
+            if estimand.direct is not None:
+                _check_label("direct", estimand.direct, "rotation", labels, at_least=3)
             if len(labels.get("rung", ())) > 1:
                 raise ValueError(f"an UnseenDegradation is read at one rung; the axis has {', '.join(labels['rung'])}")
         case unknown:

@@ -14,7 +14,7 @@ from ir_measures.measures import Measure
 
 from studies.schema.added import is_added
 from studies.schema.evaluation import Evaluation
-from studies.schema.run import Run, Translator
+from studies.schema.run import Run, Student, Translator
 from studies.schema.translation import PublishedTranslator
 
 KEY_LENGTH = 16
@@ -78,7 +78,7 @@ def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str
     """The key of an evaluation; another collection or measure evaluates again and trains nothing.
 
     ``version`` is that of the evaluating code. Which encoder reads which side follows from the run's type: a student
-    reads queries, its teacher reads passages.
+    reads queries, its teacher reads English passages, and where pairs are asked of it the student reads theirs.
     """
     described: Json = {
         "run": run_key(run),
@@ -88,6 +88,8 @@ def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str
         "depth": evaluation.depth,
         "version": version,
     }
+    if evaluation.pairs and isinstance(run, Student):
+        described["pairs"] = [{"queries": x, "passages": y, "passages_read_by": "student"} for x, y in evaluation.pairs]
     return digest("evaluation/1", described)
 
 

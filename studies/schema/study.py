@@ -24,7 +24,7 @@ from studies.schema.estimand import (
     check_estimand,
     compute_of,
 )
-from studies.schema.evaluation import Evaluation, Split
+from studies.schema.evaluation import Evaluation, Pair, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
@@ -98,7 +98,8 @@ class Study:
     ``hold_out`` is the label of the rung that no fit may see, ``law`` the primary form; both belong to a curve over
     size. ``ties`` assign what depends on several axes. ``rivals`` are systems that need no training, but for
     :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train on each student's bitext
-    from each student's seed. A changed recipe needs a new ``version``: the storage refuses one under an old name.
+    from each student's seed. Students are asked ``pairs`` as well, whose passages they read themselves. A changed
+    recipe needs a new ``version``: the storage refuses one under an old name.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Study:
     executions: tuple[tuple[str, Execution], ...] = ()
     translator: Translator | PublishedTranslator | None = None
     decoding: Decoding = GREEDY
+    pairs: tuple[Pair, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -143,6 +145,12 @@ class Study:
                 f"{Role.TRANSLATED} and a translator go together, give both or neither"
             )
         _ = self.evaluation
+        known = self.base.teacher.collection.languages
+        for pair in self.pairs:
+            if len(set(pair)) != 2 or not set(pair) <= set(known):
+                raise ValueError(
+                    f"pair {pair_name(pair)} is not of two languages of the collection: {', '.join(known)}"
+                )
         points = expand(self)
         labels = dict.fromkeys(point.labels.rung for point in points)
         for name, _ in self.executions:
@@ -151,13 +159,13 @@ class Study:
         for point in points:
             check_batches(point.run, self.execution_of(point))
         if isinstance(self.estimand, UnseenDegradation):
-            withheld_by(self.estimand, bitexts(points))
+            withheld_by(self.estimand, bitexts(points), self.pairs)
         if compute := compute_of(self.estimand):
             check_compute(compute, {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT})
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(measures=self.measures, depth=self.depth, split=self.split)
+        return Evaluation(measures=self.measures, depth=self.depth, split=self.split, pairs=self.pairs)
 
     def execution_of(self, point: Point) -> Execution:
         return dict(self.executions).get(point.labels.rung, self.execution)
@@ -241,6 +249,8 @@ def recipe(study: Study) -> dict[str, Json]:
     if study.translator is not None:
         described["translator"] = canonical(study.translator)
         described["decoding"] = canonical(study.decoding)
+    if study.pairs:
+        described["pairs"] = canonical(study.pairs)
     return described
 
 

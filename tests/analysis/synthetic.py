@@ -21,6 +21,7 @@ from analysis.frame import Labels, RunRecord, query_scores
 from studies import ladders
 from studies.schema.axes import Tie, cross, rotations, seeds, vary, withheld
 from studies.schema.cost import parameters_of
+from studies.schema.evaluation import pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
@@ -126,6 +127,9 @@ def amounts() -> Study:
     )
 
 
+PAIRS = (("sw", "de"), ("te", "bn"))
+
+
 def unseen(*, num_seeds: int = 2) -> Study:
     """Two objectives at one rung, the lines of each language withheld in turn."""
     return Study(
@@ -135,11 +139,12 @@ def unseen(*, num_seeds: int = 2) -> Study:
         base=_BASE,
         axes=cross(
             vary("objective", "objective", {label: OBJECTIVES[label] for label in ("ot", "mse")}),
-            withheld(LANGUAGES, lines=6000),
+            withheld(LANGUAGES, lines=6000, direct=PAIRS),
             seeds(num_seeds),
         ),
         measures=(nDCG @ 10, AP, Success @ 1),
-        estimand=UnseenDegradation(measure=nDCG @ 10, reference="ot", against="mse", trained="all"),
+        estimand=UnseenDegradation(measure=nDCG @ 10, reference="ot", against="mse", trained="all", direct="direct"),
+        pairs=PAIRS,
         rivals=(Role.COPY_THROUGH, Role.DICTIONARY),
         execution=Execution(workers=1, micro_batch=64),
     )
@@ -305,6 +310,12 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
             noise = truth.seed_noise * float(np.random.default_rng([seed, 7, place]).standard_normal())
             noise += truth.shifts.get(point.labels.objective, 0.0) + 0.5 * float(np.log2(point.run.bitext.lines / 1000))
             logits = {code: truth.logit(size, code, share) for code, share in point.run.bitext.exposure}
+            if any(share == 0.0 for _, share in point.run.bitext.exposure) or point.labels.rotation in (
+                "all",
+                "direct",
+            ):
+                own = 0.5 if point.run.bitext.direct else 0.0
+                logits |= {pair_name(pair): logits[pair[0]] - 0.5 + own for pair in PAIRS}
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
         case Role.UNTRAINED:
             return dict.fromkeys(LANGUAGES, 0.02)
@@ -322,7 +333,7 @@ def _measures(rows: Mapping[str, Any], point: Point) -> dict[str, Any]:
     languages = np.array(rows["language"])
     codes = list(dict.fromkeys(rows["language"]))
     means = {
-        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes}
+        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes if "-" not in code}
         for measure in MEASURES
     }
     bitext = getattr(point.run, "bitext", None)

@@ -8,11 +8,12 @@ import pytest
 
 from analysis.bootstrap import Resampling
 from analysis.declared import DeclaredUnseen, declared, declared_comparison, declared_unseen
+from analysis.falls import ALL, BETWEEN, ISOLATED, RELATED, UNSEEN_LANGUAGE, UNSEEN_PAIR
 from analysis.frame import RunRecord
 from analysis.result import check, dumps, loads
-from analysis.unseen import ALL, ISOLATED, RELATED, Unseen, find_unseen
+from analysis.unseen import Unseen, find_unseen
 from analysis.unseen_result import document
-from analysis.unseen_words import answer, change_of_mind, kinship, languages_table, means_table
+from analysis.unseen_words import answer, change_of_mind, kinship, languages_table, levels, means_table, pairs_table
 from studies.languages import LANGUAGES
 from tests.analysis import synthetic
 
@@ -99,6 +100,20 @@ def test_language_is_related_where_another_has_its_family_and_script(found: Unse
     assert "related languages (de, fr) lose" in kinship(found)
 
 
+@pytest.mark.parametrize("objective", ["ot", "mse"])
+def test_pairs_are_read_at_three_levels_and_only_under_objectives(found: Unseen, objective: str) -> None:
+    for x, y in synthetic.PAIRS:
+        trained = _score(found, objective, "direct", f"{x}-{y}")
+        pair, language = (found.fall(objective, x, y, level) for level in (UNSEEN_PAIR, UNSEEN_LANGUAGE))
+        assert pair.trained == language.trained
+        assert pair.trained.point == pytest.approx(trained)
+        assert pair.unseen.point == pytest.approx(_score(found, objective, "all", f"{x}-{y}"))
+        assert language.unseen.point == pytest.approx(_score(found, objective, f"without-{x}", f"{x}-{y}"))
+        assert 0.0 < pair.degradation.point < language.degradation.point
+    assert found.mean("dictionary", BETWEEN) is None
+    assert "Under ot a pair with lines of its own scores 0." in levels(found)
+
+
 def test_rival_without_seeds_stands_for_all_of_them_and_loses_what_it_was_given(found: Unseen) -> None:
     row = found.mean("dictionary")
     assert row is not None
@@ -111,7 +126,7 @@ def test_result_keeps_what_the_schema_promises_and_names_what_lacks(found: Unsee
     result = document(found, source="sqlite")
     read = loads(dumps(result))
     assert read["primary"]["estimate"]["value"] == pytest.approx(found.primary.difference.point)  # type: ignore[union-attr]
-    assert len(read["degradations"]) == 3 * 3 * 6
+    assert len(read["degradations"]) == 3 * (3 * 6 + 2 * 2 * 2)
     del read["degradations"][0]["relative"]
     with pytest.raises(ValueError, match="lacks relative"):
         check(read)
@@ -119,7 +134,8 @@ def test_result_keeps_what_the_schema_promises_and_names_what_lacks(found: Unsee
 
 def test_tables_have_a_row_for_every_system_and_language(found: Unseen) -> None:
     assert len(languages_table(found, {"sw": "Swahili"}).rows) == 6 * 3
-    assert len(means_table(found, "AP").rows) == 3 * 3
+    assert len(means_table(found, "AP").rows) == 3 * 3 + 2 * 2
+    assert len(pairs_table(found).rows) == 2 * 2
 
 
 def test_missing_seed_is_named() -> None:
