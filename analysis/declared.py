@@ -13,11 +13,14 @@ from studies.schema.estimand import (
     EpsilonOptimum,
     ResourceEffect,
     SystemComparison,
+    UnseenDegradation,
 )
+from studies.schema.evaluation import Pair
 from studies.schema.objective import Transport
 from studies.schema.record import Role, State
 from studies.schema.run import Student
-from studies.schema.study import Study, expand
+from studies.schema.study import Study, bitexts, expand
+from studies.schema.withheld import withheld_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,22 @@ class DeclaredOptimum(Asked):
     search: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeclaredUnseen(Asked):
+    """What is lost on languages that distillation never saw, under ``reference`` beyond what is under ``against``.
+
+    ``withheld`` is the language without lines by rotation, ``trained`` the rotation in which every language has some.
+    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None.
+    """
+
+    reference: str
+    against: str
+    trained: str
+    withheld: Mapping[str, str]
+    direct: str | None = None
+    pairs: tuple[Pair, ...] = ()
+
+
 def declared(study: Study) -> Declared:
     """Read the declaration of a resource effect; ValueError for another estimand."""
     if not isinstance(study.estimand, ResourceEffect):
@@ -146,10 +165,9 @@ def declared_comparison(study: Study) -> DeclaredComparison:
             axis = "rung"
         case DataCurve(amount=stage):
             axis = "bitext"
-        case ResourceEffect() | AlignmentImprovement() | EpsilonOptimum():
-            raise ValueError(
-                f"study {study.name} declares a {type(study.estimand).__name__}, which compares no systems"
-            )
+        case ResourceEffect() | AlignmentImprovement() | EpsilonOptimum() | UnseenDegradation():
+            what = type(study.estimand).__name__
+            raise ValueError(f"study {study.name} concludes by {what}, which compares no systems")
         case unknown:
             assert_never(unknown)
     labels = {point.key: getattr(point.labels, axis) for point in expand(study) if point.key in students}
@@ -194,6 +212,22 @@ def _students(study: Study) -> dict[str, Student]:
     return {
         point.key: point.run for point in expand(study) if isinstance(point.run, Student) and point.role is Role.STUDENT
     }
+
+
+def declared_unseen(study: Study) -> DeclaredUnseen:
+    """Read the declaration of a degradation on unseen languages; ValueError for another estimand."""
+    estimand = study.estimand
+    if not isinstance(estimand, UnseenDegradation):
+        raise ValueError(f"study {study.name} declares a {type(estimand).__name__}, not an UnseenDegradation")
+    return DeclaredUnseen(
+        **_asked(study),
+        reference=estimand.reference,
+        against=estimand.against,
+        trained=estimand.trained,
+        withheld=withheld_by(estimand, bitexts(expand(study)), study.pairs),
+        direct=estimand.direct,
+        pairs=study.pairs if estimand.direct else (),
+    )
 
 
 def _asked(study: Study) -> dict[str, Any]:

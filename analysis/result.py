@@ -270,10 +270,28 @@ _OPTIMA: Mapping[str, tuple[str, ...]] = {
 }
 """What a document of optima over epsilon has there."""
 
+_UNSEEN: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "degradations": (
+        "system",
+        "measure",
+        "queries",
+        "passages",
+        "level",
+        "trained",
+        "unseen",
+        "degradation",
+        "relative",
+    ),
+    "means": ("system", "measure", "level", "group", "languages", "degradation", "relative", "difference"),
+}
+"""What a document of degradations on unseen languages has in the place of effects and fits."""
+
 _KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "comparisons": _COMPARED,
     "improvements": _ALIGNED,
     "optima": _OPTIMA,
+    "degradations": _UNSEEN,
 }
 """Kinds of documents, by what only they hold."""
 

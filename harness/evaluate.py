@@ -31,7 +31,7 @@ from harness.late_interaction import Ragged, search
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
-from studies.schema.evaluation import Evaluation
+from studies.schema.evaluation import Evaluation, Pair, pair_name
 from studies.schema.key import run_key
 from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
 from studies.schema.run import LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
@@ -64,7 +64,10 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
     aligned = _aligned(storage, run, reader, evaluation)
-    rows = _rows(run, atlas, queries, results, aligned)
+    across = retrieve_pairs(atlas, run, reader, evaluation) if isinstance(run, Student) else {}
+    english = {(language, ENGLISH): result for language, result in results.items()}
+    rows = _rows(run, atlas, queries, english, aligned)
+    pair_rows = _rows(run, atlas, queries, across)
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "run": run_key(run),
@@ -81,6 +84,8 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         "queries": dict.fromkeys(results, len(queries)),
         "exposure": dict(_exposure(run)),
     }
+    if across:
+        summary["pairs"] = _means(pair_rows, measures)
     asked = {language: result.asked for language, result in results.items()}
     if aligned:
         summary["alignment"] = alignment_means(aligned)
@@ -88,8 +93,9 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         summary["translation"] = translation_summary(atlas, queries, asked)
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
         (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
-        pq.write_table(pa.Table.from_pylist(rows), folder / "per_query.parquet")
-        _write_trec(folder / "run.trec.gz", results, key)
+        pq.write_table(pa.Table.from_pylist([*rows, *pair_rows]), folder / "per_query.parquet")
+        named = {pair_name(pair): result for pair, result in across.items()}
+        _write_trec(folder / "run.trec.gz", results | named, key)
         if isinstance(run, TranslateQuery):
             write_translations(folder / TRANSLATIONS_FILE, atlas, queries, asked)
         if isinstance(run, System):
@@ -140,6 +146,19 @@ def retrieve(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation:
     for language in languages(run):
         asked = english([atlas.text(query, language) for query in atlas.queries[evaluation.split]], language)
         found[language] = _search(atlas, reader, rung, passages, asked, evaluation)
+    return found
+
+
+def retrieve_pairs(atlas: AtlasData, run: Student, reader: TokenEncoder, evaluation: Evaluation) -> dict[Pair, Result]:
+    """What a student finds among passages of another language than English, which it reads itself."""
+    cpu = torch.device("cpu")
+    found = {}
+    for queries, passages in evaluation.pairs:
+        lists = atlas.name_lists(passages)
+        texts = sequences(atlas, [lists[passage.id] for passage in atlas.passages], run.rung)
+        asked = [atlas.text(query, queries) for query in atlas.queries[evaluation.split]]
+        vectors = encode(reader, texts, cpu)
+        found[queries, passages] = _search(atlas, reader, run.rung, vectors, asked, evaluation)
     return found
 
 
@@ -203,21 +222,26 @@ def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], r
 
 
 def _rows(
-    run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result], aligned: Aligned
+    run: Retriever,
+    atlas: AtlasData,
+    queries: Sequence[Query],
+    results: Mapping[Pair, Result],
+    aligned: Aligned | None = None,
 ) -> list[dict[str, str | bool | float]]:
+    """A row for each query of each pair; where passages are English its language is that of the queries alone."""
     bitext = None if isinstance(run, Teacher) else run.bitext
     named = atlas.names_in(bitext) if bitext else None
     rows: list[dict[str, str | bool | float]] = []
-    for language, result in results.items():
+    for (language, passages), result in results.items():
         for query in queries:
-            text, english = atlas.text(query, language), atlas.text(query, ENGLISH)
+            text, same = atlas.text(query, language), atlas.text(query, passages)
             rows.append(
                 {
-                    "language": language,
+                    "language": language if passages == ENGLISH else pair_name((language, passages)),
                     "query": query.id,
                     "entity": query.subject,
                     "seen": named is None or named[language].issuperset(query.names),
-                    "cognate": sorted(text.casefold().split()) == sorted(english.casefold().split()),
+                    "cognate": sorted(text.casefold().split()) == sorted(same.casefold().split()),
                     **result.scores[query.id],
                     **(aligned[language][query.id] if aligned else {}),
                 }

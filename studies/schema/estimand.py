@@ -173,7 +173,33 @@ class EpsilonOptimum:
             raise ValueError(f"{self.search!r} is no search; name the one that chose the learning rate at each epsilon")
 
 
-Estimand = ResourceEffect | SystemComparison | DataCurve | AlignmentImprovement | EpsilonOptimum
+@dataclass(frozen=True, kw_only=True)
+class UnseenDegradation:
+    """How far a score falls for a language that distillation never saw, and by how much further under one objective.
+
+    The degradation of a language is its score under students that had lines of it minus its score under students from
+    which they were withheld, on the same queries and after as many lines. In the rotation ``trained`` every language
+    has lines; in every other exactly one has none. ``reference`` and ``against`` are labels of objectives: the primary
+    contrast is the mean degradation under the first minus that under the second. With ``compute``, students have the
+    same FLOPs. In the rotation ``direct``, where there is one, the study's pairs have lines of their own: for these,
+    ``trained`` is the level at which both languages were seen with English alone.
+    """
+
+    measure: Measure
+    reference: str
+    against: str
+    trained: str
+    direct: str | None = None
+    compute: Compute | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference == self.against:
+            raise ValueError(
+                f"the degradation under {self.reference!r} is read against that under the same objective; name two"
+            )
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve | AlignmentImprovement | EpsilonOptimum | UnseenDegradation
 
 NUM_EPSILONS = 5
 """Epsilons that a parabola needs: its three coefficients and two to spare."""
@@ -209,6 +235,15 @@ def check_estimand(
                     f"the objective axis has {len(labels.get('objective', ()))} epsilons, and a parabola needs "
                     f"{NUM_EPSILONS}; give it more"
                 )
+        case UnseenDegradation():
+            _check_no_curve(estimand, law, hold_out)
+            for name in ("reference", "against"):
+                _check_label(name, getattr(estimand, name), "objective", labels, at_least=2)
+            _check_label("trained", estimand.trained, "rotation", labels, at_least=2)
+            if estimand.direct is not None:
+                _check_label("direct", estimand.direct, "rotation", labels, at_least=3)
+            if len(labels.get("rung", ())) > 1:
+                raise ValueError(f"an UnseenDegradation is read at one rung; the axis has {', '.join(labels['rung'])}")
         case unknown:
             assert_never(unknown)
 

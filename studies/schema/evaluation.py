@@ -17,17 +17,30 @@ class Split(StrEnum):
     TEST = "test"
 
 
+Pair = tuple[str, str]
+"""The languages of queries and of passages."""
+
+
+def pair_name(pair: Pair) -> str:
+    """How a pair is called in results: ``sw-te`` is queries in Swahili, passages in Telugu."""
+    return "-".join(pair)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Measures over the queries of a split, on rankings of ``depth`` passages.
 
     With ``alignment``, also how alike a student reads the queries in English and in every other language.
+
+    English passages are read by the teacher. Of a student, ``pairs`` are asked as well: their passages are in another
+    language and read by the student itself.
     """
 
     measures: tuple[Measure, ...]
     depth: int = 100
     split: Split = Split.TEST
     alignment: Alignment | None = field(default=None, metadata=ADDED)
+    pairs: tuple[Pair, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.measures:

@@ -14,7 +14,7 @@ from ir_measures.measures import Measure
 
 from studies.schema.added import is_added
 from studies.schema.evaluation import Evaluation
-from studies.schema.run import Run, Translator
+from studies.schema.run import Run, Student, Translator
 from studies.schema.translation import PublishedTranslator
 
 KEY_LENGTH = 16
@@ -81,7 +81,7 @@ def evaluation_key(
 
     ``version`` is that of the evaluating code, ``alignment_version`` that of the code that measures alignment, None
     where it is not measured of this run. Which encoder reads which side follows from the run's type: a student reads
-    queries, its teacher reads passages.
+    queries, its teacher reads English passages, and where pairs are asked of it the student reads theirs.
     """
     described: Json = {
         "run": run_key(run),
@@ -93,6 +93,8 @@ def evaluation_key(
     }
     if alignment_version is not None:
         described["alignment"] = {"asked": canonical(evaluation.alignment), "version": alignment_version}
+    if evaluation.pairs and isinstance(run, Student):
+        described["pairs"] = [{"queries": x, "passages": y, "passages_read_by": "student"} for x, y in evaluation.pairs]
     return digest("evaluation/1", described)
 
 

@@ -3,7 +3,7 @@
 Everything is checked when the study is written: a misspelt path in an axis fails at import.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
@@ -21,13 +21,14 @@ from studies.schema.estimand import (
     ResourceEffect,
     Scale,
     SystemComparison,
+    UnseenDegradation,
     alignment_of,
     check_alignment,
     check_compute,
     check_estimand,
     compute_of,
 )
-from studies.schema.evaluation import Evaluation, Split
+from studies.schema.evaluation import Evaluation, Pair, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
@@ -36,6 +37,7 @@ from studies.schema.record import Role
 from studies.schema.run import (
     HELD_OUT_LINES,
     HELD_OUT_QUERIES,
+    Bitext,
     LookUp,
     Run,
     Schedule,
@@ -46,6 +48,7 @@ from studies.schema.run import (
     Translator,
 )
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
+from studies.schema.withheld import withheld_by
 
 __all__ = [
     "AlignmentImprovement",
@@ -59,6 +62,8 @@ __all__ = [
     "Scale",
     "Study",
     "SystemComparison",
+    "UnseenDegradation",
+    "bitexts",
     "check_batches",
     "expand",
     "recipe",
@@ -100,7 +105,8 @@ class Study:
     ``hold_out`` is the label of the rung that no fit may see, ``law`` the primary form; both belong to a curve over
     size. ``ties`` assign what depends on several axes. ``rivals`` are systems that need no training, but for
     :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train on each student's bitext
-    from each student's seed. A changed recipe needs a new ``version``: the storage refuses one under an old name.
+    from each student's seed. Students are asked ``pairs`` as well, whose passages they read themselves. A changed
+    recipe needs a new ``version``: the storage refuses one under an old name.
     """
 
     name: str
@@ -120,6 +126,7 @@ class Study:
     executions: tuple[tuple[str, Execution], ...] = ()
     translator: Translator | PublishedTranslator | None = None
     decoding: Decoding = GREEDY
+    pairs: tuple[Pair, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -145,6 +152,12 @@ class Study:
                 f"{Role.TRANSLATED} and a translator go together, give both or neither"
             )
         _ = self.evaluation
+        known = self.base.teacher.collection.languages
+        for pair in self.pairs:
+            if len(set(pair)) != 2 or not set(pair) <= set(known):
+                raise ValueError(
+                    f"pair {pair_name(pair)} is not of two languages of the collection: {', '.join(known)}"
+                )
         points = expand(self)
         labels = dict.fromkeys(point.labels.rung for point in points)
         for name, _ in self.executions:
@@ -153,6 +166,8 @@ class Study:
         for point in points:
             check_batches(point.run, self.execution_of(point))
         students = {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT}
+        if isinstance(self.estimand, UnseenDegradation):
+            withheld_by(self.estimand, bitexts(points), self.pairs)
         if compute := compute_of(self.estimand):
             check_compute(compute, students)
         if alignment := alignment_of(self.estimand):
@@ -164,7 +179,11 @@ class Study:
     @property
     def evaluation(self) -> Evaluation:
         return Evaluation(
-            measures=self.measures, depth=self.depth, split=self.split, alignment=alignment_of(self.estimand)
+            measures=self.measures,
+            depth=self.depth,
+            split=self.split,
+            alignment=alignment_of(self.estimand),
+            pairs=self.pairs,
         )
 
     def execution_of(self, point: Point) -> Execution:
@@ -218,6 +237,17 @@ def expand(study: Study) -> tuple[Point, ...]:
     return tuple(points.values())
 
 
+def bitexts(points: Iterable[Point]) -> dict[str, Bitext]:
+    """The students' bitext in each rotation, by its label; ValueError where it depends on another axis too."""
+    found: dict[str, Bitext] = {}
+    for point in points:
+        if point.role is Role.STUDENT:
+            bitext = _student(point).bitext
+            if found.setdefault(point.labels.rotation, bitext) != bitext:
+                raise ValueError(f"students of rotation {point.labels.rotation} differ in bitext; give them one")
+    return found
+
+
 def recipe(study: Study) -> dict[str, Json]:
     """What is recorded of a study under its version, and may not change under it: every run, fully described."""
     described: dict[str, Json] = {
@@ -238,6 +268,8 @@ def recipe(study: Study) -> dict[str, Json]:
     if study.translator is not None:
         described["translator"] = canonical(study.translator)
         described["decoding"] = canonical(study.decoding)
+    if study.pairs:
+        described["pairs"] = canonical(study.pairs)
     return described
 
 

@@ -19,14 +19,25 @@ from scipy.stats import norm
 
 from analysis.frame import Labels, RunRecord, query_scores
 from studies import ladders
-from studies.schema.axes import Tie, cross, rotations, seeds, vary
+from studies.schema.axes import Tie, cross, rotations, seeds, vary, withheld
 from studies.schema.cost import parameters_of
+from studies.schema.evaluation import pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
 from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Preparatory, Schedule, Student, Teacher
-from studies.schema.study import DataCurve, EpsilonOptimum, Law, Point, ResourceEffect, Study, SystemComparison, expand
+from studies.schema.study import (
+    DataCurve,
+    EpsilonOptimum,
+    Law,
+    Point,
+    ResourceEffect,
+    Study,
+    SystemComparison,
+    UnseenDegradation,
+    expand,
+)
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
 MEASURES = ("nDCG@10", "AP", "Success@1")
@@ -140,6 +151,29 @@ def optima() -> Study:
         measures=(nDCG @ 10, AP),
         estimand=EpsilonOptimum(measure=nDCG @ 10, joint=("joint", "swapped"), search="search_planted"),
         rivals=(),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
+PAIRS = (("sw", "de"), ("te", "bn"))
+
+
+def unseen(*, num_seeds: int = 2) -> Study:
+    """Two objectives at one rung, the lines of each language withheld in turn."""
+    return Study(
+        name="planted_unseen",
+        version="2026.11.26",
+        question="What is lost on a language never seen?",
+        base=_BASE,
+        axes=cross(
+            vary("objective", "objective", {label: OBJECTIVES[label] for label in ("ot", "mse")}),
+            withheld(LANGUAGES, lines=6000, direct=PAIRS),
+            seeds(num_seeds),
+        ),
+        measures=(nDCG @ 10, AP, Success @ 1),
+        estimand=UnseenDegradation(measure=nDCG @ 10, reference="ot", against="mse", trained="all", direct="direct"),
+        pairs=PAIRS,
+        rivals=(Role.COPY_THROUGH, Role.DICTIONARY),
         execution=Execution(workers=1, micro_batch=64),
     )
 
@@ -332,6 +366,12 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
                 code: truth.logit(size, code, share) - truth.loss_at(point.run, share)
                 for code, share in point.run.bitext.exposure
             }
+            if any(share == 0.0 for _, share in point.run.bitext.exposure) or point.labels.rotation in (
+                "all",
+                "direct",
+            ):
+                own = 0.5 if point.run.bitext.direct else 0.0
+                logits |= {pair_name(pair): logits[pair[0]] - 0.5 + own for pair in PAIRS}
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
         case Role.UNTRAINED:
             return dict.fromkeys(LANGUAGES, 0.02)
@@ -349,7 +389,7 @@ def _measures(rows: Mapping[str, Any], point: Point) -> dict[str, Any]:
     languages = np.array(rows["language"])
     codes = list(dict.fromkeys(rows["language"]))
     means = {
-        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes}
+        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes if "-" not in code}
         for measure in MEASURES
     }
     bitext = getattr(point.run, "bitext", None)
