@@ -156,6 +156,7 @@ def optima() -> Study:
 
 
 PAIRS = (("sw", "de"), ("te", "bn"))
+UNSEEN_ROTATIONS = tuple(setting.label for setting in withheld(LANGUAGES, lines=6000, direct=PAIRS).settings)
 
 
 def unseen(*, num_seeds: int = 2) -> Study:
@@ -366,10 +367,7 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
                 code: truth.logit(size, code, share) - truth.loss_at(point.run, share)
                 for code, share in point.run.bitext.exposure
             }
-            if any(share == 0.0 for _, share in point.run.bitext.exposure) or point.labels.rotation in (
-                "all",
-                "direct",
-            ):
+            if point.labels.rotation in UNSEEN_ROTATIONS:
                 own = 0.5 if point.run.bitext.direct else 0.0
                 logits |= {pair_name(pair): logits[pair[0]] - 0.5 + own for pair in PAIRS}
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
