@@ -47,8 +47,8 @@ class _Style:
 
 _STYLES: Mapping[str, _Style] = {
     FULL: _Style(text="joint, all lines", colour=BLUE, marker="o", dashes=SOLID, beside=1.0, bar=0.11),
-    REDUCED: _Style(text="joint, fewer lines", colour=VERMILLION, marker="s", dashes=DASHED[0], beside=0.9, bar=0.07),
-    OWN: _Style(text="own student", colour=GREEN, marker="^", dashes=DASHED[1], beside=1.1, bar=0.03),
+    REDUCED: _Style(text="joint, fewer lines", colour=VERMILLION, marker="s", dashes=DASHED[0], beside=0.85, bar=0.07),
+    OWN: _Style(text="own student", colour=GREEN, marker="^", dashes=DASHED[1], beside=1.18, bar=0.03),
 }
 
 
@@ -115,20 +115,20 @@ def _panel(axes: Axes, found: EpsilonFindings, title: str, curves: Mapping[str, 
 def _draw(axes: Axes, found: EpsilonFindings, curve: EpsilonCurve, style: _Style, settings_E: Floats) -> None:
     points = np.array([score.point for score in curve.scores])
     ends = np.array([[score.interval.low, score.interval.high] for score in curve.scores])
-    flagged = {*curve.unsolved, *curve.improving}
-    for place, label in enumerate(found.asked.epsilons):
-        axes.errorbar(
-            style.beside * settings_E[place],
-            points[place],
-            yerr=np.abs(ends[place] - points[place])[:, None],
-            marker=style.marker,
+    places = style.beside * settings_E
+    flagged = np.array([label in {*curve.unsolved, *curve.improving} for label in found.asked.epsilons])
+    axes.vlines(places, ends[:, 0], ends[:, 1], color=style.colour, linewidth=0.9)
+    axes.plot(places, points, color=style.colour, linestyle=style.dashes, linewidth=1.2)
+    for chosen, face in ((~flagged, style.colour), (flagged, "white")):
+        axes.plot(
+            places[chosen],
+            points[chosen],
+            style.marker,
             markersize=3.5,
             color=style.colour,
-            markerfacecolor="white" if label in flagged else style.colour,
-            elinewidth=0.9,
+            markerfacecolor=face,
             zorder=4,
         )
-    axes.plot(style.beside * settings_E, points, color=style.colour, linestyle=style.dashes, linewidth=1.2)
     if isinstance(curve.peak, Peak):
         _draw_peak(axes, found, curve.peak, style)
 

@@ -43,7 +43,7 @@ def apart() -> EpsilonFindings:
 
 def test_declaration_is_read_in_order_of_epsilon() -> None:
     assert list(ASKED.epsilons.values()) == sorted(synthetic.EPSILONS)
-    assert ASKED.bitexts == ("joint", "swapped", "de", "sw")
+    assert ASKED.bitexts == ("joint", "swapped", "sw")
     assert set(ASKED.rates.values()) == {0.006}
     assert list(ASKED.rates) == list(ASKED.epsilons)
     for read in (declared, declared_comparison):
@@ -77,7 +77,7 @@ def test_mean_curve_is_the_mean_over_its_cells(apart: EpsilonFindings) -> None:
 
 
 def test_student_of_one_pair_has_a_curve_for_that_pair_alone(apart: EpsilonFindings) -> None:
-    assert [cell for cell in apart.pairs if cell[0] not in ASKED.joint] == [("de", "de"), ("sw", "sw")]
+    assert [cell for cell in apart.pairs if cell[0] not in ASKED.joint] == [("sw", "sw")]
     assert any(row[:2] == ("sw → en", "own") for row in pairs_table(apart).rows)
 
 
