@@ -125,7 +125,7 @@ class AtlasData:
 
     def names_in(self, declaration: Bitext) -> dict[str, frozenset[str]]:
         """By language, ids of the entities that the declared bitext names at least once."""
-        lines = (*self.bitext(declaration), *self.direct(declaration))
+        lines: tuple[Line | DirectLine, ...] = (*self.bitext(declaration), *self.direct(declaration))
         return {
             language: frozenset(name for line in lines if line.language == language for name in line.names)
             for language in self.declaration.languages
