@@ -2,11 +2,12 @@
 
 Question
     The peak learning rate of a rung is tied to its width by a declared rule. Which rate is best on validation queries,
-    rung by rung, at the schedule that studies on the atlas use? Does the optimum of the four smaller rungs, carried
-    over size, name the largest's, and what does the guess cost?
+    rung by rung? Does the optimum of the four smaller rungs, carried over size, name the largest's, and what does the
+    guess cost?
 Budget
-    The whole schedule of the base run, in rotation 0 of the exposures, one seed. The same six rates on every rung, all
-    trained to their end: an optimum with an interval takes six finished trials, and halving would leave fewer.
+    300 steps, as in ``search_objectives``, in rotation 0 of the exposures, one seed. The same six rates on every rung,
+    all trained to their end: an optimum with an interval takes six finished trials, and halving would leave fewer. The
+    largest rung is searched too, so that the regret of the guess is against the best that is known there.
 What the answer decides
     ``ladders.atlas_learning_rate``, and whether a rung that nobody can search may take its rate from smaller ones.
 Status
@@ -22,6 +23,7 @@ from studies.bases import ATLAS_LANGUAGES, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
+from studies.schema.run import Schedule
 from studies.schema.search import LogUniform, Parameter, Search
 
 RATES = (0.0015, 0.003, 0.006, 0.012, 0.024, 0.048)
@@ -33,6 +35,7 @@ SEARCH = Search(
     base=replace(
         OPTICAL_ATLAS,
         bitext=replace(OPTICAL_ATLAS.bitext, exposure=exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)),
+        schedule=Schedule(steps=300, warmup_steps=30),
     ),
     space=(
         Parameter(
@@ -44,5 +47,5 @@ SEARCH = Search(
     seed=0,
     rungs=tuple(rung for rung, _ in ATLAS.rungs),
     first=tuple({"learning_rate": rate} for rate in RATES),
-    execution=Execution(workers=1, micro_batch=256, checkpoint_every=600),
+    execution=Execution(workers=1, micro_batch=256, checkpoint_every=300),
 )

@@ -83,7 +83,7 @@ def evaluation_key(
     where it is not measured of this run. Which encoder reads which side follows from the run's type: a student reads
     queries, its teacher reads English passages, and where pairs are asked of it the student reads theirs.
     """
-    described: Json = {
+    described: dict[str, Json] = {
         "run": run_key(run),
         "collection": collection_revision,
         "split": str(evaluation.split),
