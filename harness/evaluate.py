@@ -63,8 +63,8 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
     across = retrieve_pairs(atlas, run, reader, evaluation) if isinstance(run, Student) else {}
-    rows = _rows(run, atlas, queries, {(language, ENGLISH): result for language, result in results.items()})
-    pair_rows = _rows(run, atlas, queries, across)
+    every_row = _rows(run, atlas, queries, {(language, ENGLISH): found for language, found in results.items()} | across)
+    rows = [row for row in every_row if row["language"] in results]
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "run": run_key(run),
@@ -82,13 +82,13 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         "exposure": dict(_exposure(run)),
     }
     if across:
-        summary["pairs"] = _means(pair_rows, measures)
+        summary["pairs"] = _means([row for row in every_row if row["language"] not in results], measures)
     asked = {language: result.asked for language, result in results.items()}
     if isinstance(run, TranslateQuery):
         summary["translation"] = translation_summary(atlas, queries, asked)
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
         (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
-        pq.write_table(pa.Table.from_pylist([*rows, *pair_rows]), folder / "per_query.parquet")
+        pq.write_table(pa.Table.from_pylist(every_row), folder / "per_query.parquet")
         named = {pair_name(pair): result for pair, result in across.items()}
         _write_trec(folder / "run.trec.gz", results | named, key)
         if isinstance(run, TranslateQuery):
