@@ -66,8 +66,8 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     aligned = _aligned(storage, run, reader, evaluation)
     across = retrieve_pairs(atlas, run, reader, evaluation) if isinstance(run, Student) else {}
     english = {(language, ENGLISH): result for language, result in results.items()}
-    rows = _rows(run, atlas, queries, english, aligned)
-    pair_rows = _rows(run, atlas, queries, across)
+    every_row = _rows(run, atlas, queries, english | across, aligned)
+    rows = [row for row in every_row if row["language"] in results]
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "run": run_key(run),
@@ -85,7 +85,7 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         "exposure": dict(_exposure(run)),
     }
     if across:
-        summary["pairs"] = _means(pair_rows, measures)
+        summary["pairs"] = _means([row for row in every_row if row["language"] not in results], measures)
     asked = {language: result.asked for language, result in results.items()}
     if aligned:
         summary["alignment"] = alignment_means(aligned)
@@ -93,7 +93,7 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         summary["translation"] = translation_summary(atlas, queries, asked)
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
         (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
-        pq.write_table(pa.Table.from_pylist([*rows, *pair_rows]), folder / "per_query.parquet")
+        pq.write_table(pa.Table.from_pylist(every_row), folder / "per_query.parquet")
         named = {pair_name(pair): result for pair, result in across.items()}
         _write_trec(folder / "run.trec.gz", results | named, key)
         if isinstance(run, TranslateQuery):
@@ -243,7 +243,7 @@ def _rows(
                     "seen": named is None or named[language].issuperset(query.names),
                     "cognate": sorted(text.casefold().split()) == sorted(same.casefold().split()),
                     **result.scores[query.id],
-                    **(aligned[language][query.id] if aligned else {}),
+                    **(aligned[language][query.id] if aligned and passages == ENGLISH else {}),
                 }
             )
     return rows

@@ -355,7 +355,8 @@ def test_student_reads_the_passages_of_a_pair_and_its_means_stand_apart(
     storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.evaluate.languages", lambda run: ("de",))
-    student = replace(OPTICAL_ATLAS, teacher=TEACHER, seed=11)
+    bitext = replace(OPTICAL_ATLAS.bitext, lines=20)
+    student = replace(OPTICAL_ATLAS, teacher=TEACHER, bitext=bitext, seed=11)
     encoder = build(student.rung, TEACHER.token_size, dropout=0.0, seed=11)
     with storage.publish(storage.final(run_key(student))) as folder:
         encoder.save(folder)
