@@ -1,7 +1,7 @@
-"""Encode queries, search the teacher's passages exactly, and score per query.
+"""Encode queries, search passages exactly, and score per query: of the embedded collection, or of published ones.
 
-Passages are read by the teacher once and reused for every student. Every test query has a row in the result; a query
-that got no passage scores zero, it is never left out: so does one that a translator left empty.
+Passages that the teacher reads are read once and reused for every student. Every judged query has a row in the result;
+a query that got no passage scores zero, it is never left out: so does one that a translator left empty.
 """
 
 import gzip
@@ -19,21 +19,25 @@ import torch
 from ir_measures import Measure, Qrel, ScoredDoc
 
 from harness.assemble import collection, passage_vectors, sequences, trained
+from harness.collection_search import asked_of, forget_passages, search_collection
+from harness.collections_read import read
 from harness.data.atlas import AtlasData
 from harness.data.compositions import Query
 from harness.data.look_up import DictionaryLookUp, copy_through
 from harness.data.names import ENGLISH
 from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
-from harness.evaluation_key import key_of
+from harness.evaluation_key import key_of, revision_of
 from harness.late_interaction import Ragged, search
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.evaluation import Evaluation
 from studies.schema.key import run_key
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
-from studies.schema.run import LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
+from studies.schema.run import Bitext, LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
 from studies.schema.state import write_state
 from studies.schema.storage import Storage, publish, read_manifest
 
@@ -41,6 +45,9 @@ SCHEMA = 1
 
 Scores = Mapping[str, Mapping[str, float]]
 """Value by query and measure."""
+
+Row = dict[str, str | bool | float]
+"""One query in one language: what identifies it, and its score on every measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,45 +59,118 @@ class Result:
     scores: Scores
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a run retrieved, its rows, and what is said of them beside their means."""
+
+    results: Mapping[str, Result]
+    rows: Sequence[Row]
+    summary: Mapping[str, Any]
+
+
 def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     """Evaluate a finished run and publish measures, per-query scores and the TREC run; returns where they lie."""
     key = key_of(run, evaluation)
     target = storage.evaluation(run_key(run), key)
     if read_manifest(target) is not None:
         return target
-    atlas = collection(storage, teacher_of(run).collection)
+    found = _published(storage, run, evaluation) if evaluation.retrieval else _embedded(storage, run, evaluation)
+    summary: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run": run_key(run),
+        "evaluation": key,
+        "collection": revision_of(run, evaluation),
+        "measures": _means(found.rows, evaluation.measures),
+        "queries": {language: len(result.scores) for language, result in found.results.items()},
+        **found.summary,
+    }
+    asked = {language: result.asked for language, result in found.results.items()}
+    with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
+        (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
+        pq.write_table(pa.Table.from_pylist(list(found.rows)), folder / "per_query.parquet")
+        _write_trec(folder / "run.trec.gz", found.results, key)
+        if isinstance(run, TranslateQuery) and not evaluation.retrieval:
+            atlas = _atlas(storage, run)
+            write_translations(folder / TRANSLATIONS_FILE, atlas, atlas.queries[evaluation.split], asked)
+        if isinstance(run, System):
+            _conclude(storage, run, asked)
+    forget_passages(storage, run)
+    return target
+
+
+def _embedded(storage: Storage, run: Retriever, evaluation: Evaluation) -> _Found:
+    """What a run finds in the embedded collection."""
+    atlas = _atlas(storage, run)
     queries, measures = atlas.queries[evaluation.split], evaluation.measures
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
     rows = _rows(run, atlas, queries, results)
     summary: dict[str, Any] = {
-        "schema": SCHEMA,
-        "run": run_key(run),
-        "evaluation": key,
-        "collection": atlas.declaration.revision,
         "split": evaluation.split,
-        "measures": _means(rows, measures),
+        "exposure": dict(_exposure(run)),
         "slices": {
             "seen": _means([row for row in rows if row["seen"]], measures),
             "unseen": _means([row for row in rows if not row["seen"]], measures),
             "cognate": _means([row for row in rows if row["cognate"]], measures),
             "not_cognate": _means([row for row in rows if not row["cognate"]], measures),
         },
-        "queries": dict.fromkeys(results, len(queries)),
-        "exposure": dict(_exposure(run)),
     }
-    asked = {language: result.asked for language, result in results.items()}
     if isinstance(run, TranslateQuery):
+        asked = {language: result.asked for language, result in results.items()}
         summary["translation"] = translation_summary(atlas, queries, asked)
-    with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
-        (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
-        pq.write_table(pa.Table.from_pylist(rows), folder / "per_query.parquet")
-        _write_trec(folder / "run.trec.gz", results, key)
-        if isinstance(run, TranslateQuery):
-            write_translations(folder / TRANSLATIONS_FILE, atlas, queries, asked)
-        if isinstance(run, System):
-            _conclude(storage, run, asked)
-    return target
+    return _Found(results=results, rows=rows, summary=summary)
+
+
+def _published(storage: Storage, run: Retriever, evaluation: Evaluation) -> _Found:
+    """What a run finds in the published and local collections that it is asked."""
+    results: dict[str, Result] = {}
+    rows: list[Row] = []
+    readers: dict[str, str] = {}
+    splits: dict[str, str] = {}
+    for searched in asked_of(run, evaluation):
+        asked, language = read(storage, searched), searched.language
+        texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
+        scores = score(evaluation.measures, asked.qrels, ranking)
+        results[language] = Result(asked=texts, ranking=ranking, scores=scores)
+        readers[language], splits[language] = str(searched.reader), searched.split
+        # No names are marked in published queries, so none counts as unseen or as spelled alike.
+        rows += [
+            {
+                "language": language,
+                "query": query,
+                "entity": asked.cluster[query],
+                "seen": True,
+                "cognate": False,
+                **scores[query],
+            }
+            for query in asked.topics
+        ]
+    summary = {
+        "split": ", ".join(sorted(set(splits.values()))),
+        "splits": splits,
+        "readers": readers,
+        "exposure": _exposure_asked(run, list(results)),
+    }
+    return _Found(results=results, rows=rows, summary=summary)
+
+
+def _exposure_asked(run: Retriever, languages: Sequence[str]) -> dict[str, float]:
+    """The share of its lines that a student had of each language it is asked; 0 for one without parallel text."""
+    if not isinstance(run, Student) or not isinstance(run.bitext, ParallelText):
+        return {}
+    lines = run.bitext
+    return {code: lines.exposure_of(code) if code in lines.languages else 0.0 for code in languages}
+
+
+def _atlas(storage: Storage, run: Retriever) -> AtlasData:
+    return collection(storage, _teacher(run).collection)
+
+
+def _teacher(run: Retriever) -> Teacher:
+    """The teacher of a run that is asked the embedded collection."""
+    teacher = teacher_of(run)
+    assert isinstance(teacher, Teacher)
+    return teacher
 
 
 def _conclude(storage: Storage, run: System, asked: Asked) -> None:
@@ -115,15 +195,16 @@ def validation_scores(
 
 def languages(run: Retriever) -> tuple[str, ...]:
     """The languages of the queries a run answers: English for a teacher, the collection's for the others."""
-    return (ENGLISH,) if isinstance(run, Teacher) else teacher_of(run).collection.languages
+    return (ENGLISH,) if isinstance(run, Teacher) else _teacher(run).collection.languages
 
 
 def retrieve(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation: Evaluation) -> dict[str, Result]:
     """What a run retrieves for the queries of an evaluation in each of its languages, read by ``reader``."""
-    atlas = collection(storage, teacher_of(run).collection)
-    passages = passage_vectors(storage, teacher_of(run), torch.device("cpu"))
+    teacher = _teacher(run)
+    atlas = collection(storage, teacher.collection)
+    passages = passage_vectors(storage, teacher, torch.device("cpu"))
     english = translator(storage, run, atlas)
-    rung = (run if isinstance(run, Student) else teacher_of(run)).rung
+    rung = (run if isinstance(run, Student) else teacher).rung
     found = {}
     for language in languages(run):
         asked = english([atlas.text(query, language) for query in atlas.queries[evaluation.split]], language)
@@ -171,7 +252,7 @@ def translator(storage: Storage, run: Retriever, atlas: AtlasData) -> Ask:
             return word_by_word(copy_through if bitext is None else DictionaryLookUp(atlas.bitext(bitext)))
         case TranslateQuery():
             return lambda texts, language: translate(storage, run.translator, run.decoding, texts, language)
-        case Teacher() | Student():
+        case Teacher() | Student() | PublishedTeacher():
             return word_by_word(copy_through)
         case unknown:
             assert_never(unknown)
@@ -190,12 +271,10 @@ def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], r
     return scores
 
 
-def _rows(
-    run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]
-) -> list[dict[str, str | bool | float]]:
-    bitext = None if isinstance(run, Teacher) else run.bitext
-    named = atlas.names_in(bitext) if bitext else None
-    rows: list[dict[str, str | bool | float]] = []
+def _rows(run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]) -> list[Row]:
+    bitext = None if isinstance(run, Teacher | PublishedTeacher) else run.bitext
+    named = atlas.names_in(bitext) if isinstance(bitext, Bitext) else None
+    rows: list[Row] = []
     for language, result in results.items():
         for query in queries:
             text, english = atlas.text(query, language), atlas.text(query, ENGLISH)
@@ -229,7 +308,7 @@ def _means(
 
 
 def _exposure(run: Retriever) -> tuple[tuple[str, float], ...]:
-    return () if isinstance(run, Teacher) or run.bitext is None else run.bitext.exposure
+    return () if isinstance(run, Teacher | PublishedTeacher) or run.bitext is None else run.bitext.exposure
 
 
 def _write_trec(path: Path, results: Mapping[str, Result], tag: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from studies.schema.execution import Execution
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     Architecture,
     LookUp,
@@ -118,7 +119,10 @@ def head_weights(architecture: Architecture) -> int:
 
 
 def parameters_of(run: Run) -> Parameters:
-    """Parameters of what a run trains; a system without training is counted as its teacher, which reads for it."""
+    """Parameters of what a run trains; a system without training is counted as its teacher, which reads for it.
+
+    Of a published teacher nothing is trained here and no shape is declared: it counts as none.
+    """
     match run:
         case Pretraining(rung=rung):
             encoder = parameters(rung.architecture, token_size=0)
@@ -131,6 +135,8 @@ def parameters_of(run: Run) -> Parameters:
             return translator_parameters(run.architecture)
         case LookUp() | TranslateQuery():
             return parameters_of(run.teacher)
+        case PublishedTeacher():
+            return Parameters(non_embedding=0, total=0)
         case unknown:
             assert_never(unknown)
 
@@ -178,7 +184,7 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
     """
     read: float
     match run:
-        case LookUp() | TranslateQuery():
+        case LookUp() | TranslateQuery() | PublishedTeacher():
             return 0.0
         case Teacher() | Student() | Pretraining():
             architecture = run.rung.architecture

@@ -1,9 +1,22 @@
 """What is asked of a finished run: which queries, how deep, which measures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from ir_measures.measures import Measure
+
+from studies.schema.collection import (
+    TRAIN,
+    Collection,
+    IrDataset,
+    LocalCollection,
+    Reader,
+    TranslatedTopics,
+    passage_reader,
+)
+from studies.schema.pool import Pool
 
 
 class Split(StrEnum):
@@ -15,12 +28,58 @@ class Split(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searched:
+    """A published or local collection that is asked: the judged queries of a split, in the whole or in a pool."""
+
+    collection: Collection
+    split: str = "dev"
+    pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        judged = _judged(self.collection)
+        if self.split == TRAIN:
+            raise ValueError(
+                f"{self.collection.name} is asked its training queries, which measures memory; name another"
+            )
+        if not judged.get(self.split):
+            usable = ", ".join(name for name, is_judged in judged.items() if is_judged and name != TRAIN)
+            raise ValueError(f"{self.collection.name} has no judged split {self.split!r}; it has {usable or 'none'}")
+
+    @property
+    def language(self) -> str:
+        """The language of the queries."""
+        return self.collection.pair.query
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads the passages."""
+        return passage_reader(self.collection.pair)
+
+
+def _judged(collection: Collection) -> Mapping[str, bool]:
+    """Splits, and whether they have judgments."""
+    match collection:
+        case IrDataset():
+            return {split.name: split.judged for split in collection.splits}
+        case LocalCollection():
+            return {split.name: bool(split.qrels) for split in collection.splits}
+        case TranslatedTopics():
+            return {collection.split: _judged(collection.original)[collection.split]}
+        case unknown:
+            assert_never(unknown)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Measures over the queries of a split, on rankings of ``depth`` passages."""
+    """Measures over the queries of a split, on rankings of ``depth`` passages.
+
+    With ``retrieval`` those of its collections, each of a split of its own; without, those of the embedded collection.
+    """
 
     measures: tuple[Measure, ...]
     depth: int = 100
     split: Split = Split.TEST
+    retrieval: tuple[Searched, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.measures:
@@ -32,3 +91,9 @@ class Evaluation:
                 raise ValueError(
                     f"{measure} looks deeper than the {self.depth} passages kept of a ranking; raise depth"
                 )
+        asked = [searched.language for searched in self.retrieval]
+        if len(set(asked)) != len(asked):
+            raise ValueError(
+                f"collections are asked in {', '.join(asked)}; results stand by query language, so name one collection "
+                "for each, and another study for a second"
+            )

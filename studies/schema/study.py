@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
 from math import gcd
+from typing import assert_never
 
 from ir_measures.measures import Measure
 
+from studies.schema.asked import check_retrieval, is_english
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.estimand import (
     DataCurve,
@@ -23,14 +25,17 @@ from studies.schema.estimand import (
     check_estimand,
     compute_of,
 )
-from studies.schema.evaluation import Evaluation, Split
+from studies.schema.evaluation import Evaluation, Searched, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import Role
 from studies.schema.run import (
     HELD_OUT_LINES,
     HELD_OUT_QUERIES,
+    Bitext,
     LookUp,
     Run,
     Schedule,
@@ -94,6 +99,8 @@ class Study:
     size. ``ties`` assign what depends on several axes. ``rivals`` are systems that need no training, but for
     :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train on each student's bitext
     from each student's seed. A changed recipe needs a new ``version``: the storage refuses one under an old name.
+    Students of a published teacher are asked the collections of ``retrieval``, the teacher those in English, and
+    ``split`` plays no part.
     """
 
     name: str
@@ -113,6 +120,7 @@ class Study:
     executions: tuple[tuple[str, Execution], ...] = ()
     translator: Translator | PublishedTranslator | None = None
     decoding: Decoding = GREEDY
+    retrieval: tuple[Searched, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -139,6 +147,14 @@ class Study:
             )
         _ = self.evaluation
         points = expand(self)
+        check_retrieval(
+            self.name,
+            self.retrieval,
+            [_student(point) for point in points if point.role is Role.STUDENT],
+            rivals=self.rivals,
+            translator=self.translator,
+            scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect) else Scale.RAW,
+        )
         labels = dict.fromkeys(point.labels.rung for point in points)
         for name, _ in self.executions:
             if name not in labels:
@@ -150,7 +166,7 @@ class Study:
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(measures=self.measures, depth=self.depth, split=self.split)
+        return Evaluation(measures=self.measures, depth=self.depth, split=self.split, retrieval=self.retrieval)
 
     def execution_of(self, point: Point) -> Execution:
         return dict(self.executions).get(point.labels.rung, self.execution)
@@ -223,6 +239,8 @@ def recipe(study: Study) -> dict[str, Json]:
     if study.translator is not None:
         described["translator"] = canonical(study.translator)
         described["decoding"] = canonical(study.decoding)
+    if study.retrieval:
+        described["retrieval"] = canonical(study.retrieval)
     return described
 
 
@@ -240,9 +258,17 @@ def _student(point: Point) -> Student:
     return point.run
 
 
-def _teacher(student: Point) -> Point:
+def _teacher(retrieval: tuple[Searched, ...], student: Point) -> Point | None:
+    """The teacher; a published one where it is asked anything."""
     teacher = _student(student).teacher
-    return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
+    match teacher:
+        case Teacher():
+            return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
+        case PublishedTeacher():
+            asked = any(is_english(searched) for searched in retrieval)
+            return _point(teacher, Role.TEACHER, Labels()) if asked else None
+        case unknown:
+            assert_never(unknown)
 
 
 def _pretraining(student: Point) -> Point | None:
@@ -251,6 +277,15 @@ def _pretraining(student: Point) -> Point | None:
     if pretraining is None:
         return None
     return _point(pretraining, Role.PRETRAINING, Labels(rung=student.labels.rung, seed=str(pretraining.seed)))
+
+
+def _embedded(bitext: Bitext | ParallelText) -> Bitext:
+    if isinstance(bitext, ParallelText):
+        raise ValueError(
+            "a dictionary and a translator of one's own are learned from the embedded collection's lines alone; with "
+            f"parallel text leave the rival {Role.DICTIONARY} out, and name a PublishedTranslator"
+        )
+    return bitext
 
 
 def _untrained(student: Point) -> Point:
@@ -264,7 +299,7 @@ def _untrained(student: Point) -> Point:
 
 def _dictionary(student: Point) -> Point:
     run = _student(student)
-    look_up = LookUp(teacher=run.teacher, bitext=run.bitext)
+    look_up = LookUp(teacher=run.teacher, bitext=_embedded(run.bitext))
     return _point(look_up, Role.DICTIONARY, Labels(bitext=student.labels.bitext, rotation=student.labels.rotation))
 
 
@@ -275,7 +310,7 @@ def _copy_through(student: Point) -> Point:
 def _translator(recipe: Translator, student: Point) -> Point:
     """The translator with the lines and the seed of a student."""
     run = _student(student)
-    trained = replace(recipe, bitext=run.bitext, seed=run.seed)
+    trained = replace(recipe, bitext=_embedded(run.bitext), seed=run.seed)
     labels = replace(student.labels, rung=str(Role.TRANSLATOR), objective="-")
     return _point(trained, Role.TRANSLATOR, labels)
 
@@ -299,7 +334,7 @@ _RIVALS: Mapping[Role, Callable[[Point], Point]] = {
 
 def _builders(study: Study) -> Iterator[Callable[[Point], Point | None]]:
     """What makes teachers, pretraining and rivals of the students, in order."""
-    yield _teacher
+    yield partial(_teacher, study.retrieval)
     yield _pretraining
     for role in study.rivals:
         if role is Role.TRANSLATED and study.translator is not None:
