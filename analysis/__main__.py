@@ -6,13 +6,23 @@ from typing import Annotated, assert_never
 
 import typer
 
+from analysis.alignment_report import alignment_report
 from analysis.comparison_report import comparison_report
-from analysis.declared import declared, declared_comparison
+from analysis.declared import declared, declared_alignment, declared_comparison, declared_optimum, declared_unseen
+from analysis.epsilon_report import epsilon_report
 from analysis.frame import IncompleteStudy
 from analysis.report import report as write_report
 from analysis.search_report import search_report
+from analysis.unseen_report import unseen_report
 from studies import catalogue
-from studies.schema.estimand import DataCurve, ResourceEffect, SystemComparison
+from studies.schema.estimand import (
+    AlignmentImprovement,
+    DataCurve,
+    EpsilonOptimum,
+    ResourceEffect,
+    SystemComparison,
+    UnseenDegradation,
+)
 from studies.schema.search import Search
 from studies.schema.storage import Storage
 from studies.schema.study import Study
@@ -87,6 +97,12 @@ def _write(study: Study, *, tracking_uri: str, out: Path, storage: str | None) -
         case SystemComparison() | DataCurve():
             compared = declared_comparison(study)
             return comparison_report(compared, tracking_uri=tracking_uri, out=out, storage=storage)
+        case AlignmentImprovement():
+            return alignment_report(declared_alignment(study), tracking_uri=tracking_uri, out=out, storage=storage)
+        case EpsilonOptimum():
+            return epsilon_report(declared_optimum(study), tracking_uri=tracking_uri, out=out, storage=storage)
+        case UnseenDegradation():
+            return unseen_report(declared_unseen(study), tracking_uri=tracking_uri, out=out, storage=storage)
         case unknown:
             assert_never(unknown)
 

@@ -5,10 +5,22 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from analysis.frame import Frame, IncompleteStudy, Labels, RunRecord
-from studies.schema.estimand import Compute, DataCurve, ResourceEffect, SystemComparison
+from studies.schema.alignment import Alignment
+from studies.schema.estimand import (
+    AlignmentImprovement,
+    Compute,
+    DataCurve,
+    EpsilonOptimum,
+    ResourceEffect,
+    SystemComparison,
+    UnseenDegradation,
+)
+from studies.schema.evaluation import Pair
+from studies.schema.objective import Transport
 from studies.schema.record import Role, State
-from studies.schema.run import Student
-from studies.schema.study import Study, expand
+from studies.schema.run import Bitext, Student
+from studies.schema.study import Study, bitexts, expand
+from studies.schema.withheld import withheld_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +64,17 @@ class Declared(Asked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclaredAlignment(Declared):
+    """An improvement of alignment over size: ``aligned`` is the measure of the primary contrast.
+
+    ``alignment`` says how all of them were measured.
+    """
+
+    aligned: str
+    alignment: Alignment
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeclaredComparison(Asked):
     """One objective against all other systems, stage by stage.
 
@@ -70,6 +93,39 @@ class DeclaredComparison(Asked):
     students: Mapping[str, Student]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeclaredOptimum(Asked):
+    """A score over epsilon: what each ``objective`` label has for epsilon and for learning rate, in order of epsilon.
+
+    ``bitexts`` are labels in declared order, of which all languages share ``joint``; the others are languages.
+    ``search`` chose the learning rates.
+    """
+
+    scale: str
+    epsilons: Mapping[str, float]
+    rates: Mapping[str, float]
+    languages: tuple[str, ...]
+    bitexts: tuple[str, ...]
+    joint: tuple[str, ...]
+    search: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredUnseen(Asked):
+    """What is lost on languages that distillation never saw, under ``reference`` beyond what is under ``against``.
+
+    ``withheld`` is the language without lines by rotation, ``trained`` the rotation in which every language has some.
+    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None.
+    """
+
+    reference: str
+    against: str
+    trained: str
+    withheld: Mapping[str, str]
+    direct: str | None = None
+    pairs: tuple[Pair, ...] = ()
+
+
 def declared(study: Study) -> Declared:
     """Read the declaration of a resource effect; ValueError for another estimand."""
     if not isinstance(study.estimand, ResourceEffect):
@@ -84,18 +140,34 @@ def declared(study: Study) -> Declared:
     )
 
 
+def declared_alignment(study: Study) -> DeclaredAlignment:
+    """Read the declaration of an improvement of alignment; ValueError for another estimand."""
+    estimand = study.estimand
+    if not isinstance(estimand, AlignmentImprovement):
+        raise ValueError(f"study {study.name} declares a {type(estimand).__name__}, not an AlignmentImprovement")
+    return DeclaredAlignment(
+        **_asked(study),
+        scale="improvement",
+        law=str(study.law),
+        hold_out=str(study.hold_out),
+        reference=estimand.reference,
+        against=estimand.against,
+        aligned=str(estimand.aligned),
+        alignment=estimand.alignment,
+    )
+
+
 def declared_comparison(study: Study) -> DeclaredComparison:
     """Read the declaration of a comparison; ValueError for another estimand."""
-    students = {
-        point.key: point.run for point in expand(study) if isinstance(point.run, Student) and point.role is Role.STUDENT
-    }
+    students = _students(study)
     match study.estimand:
         case SystemComparison(rung=stage):
             axis = "rung"
         case DataCurve(amount=stage):
             axis = "bitext"
-        case ResourceEffect():
-            raise ValueError(f"study {study.name} declares a ResourceEffect, which compares no systems")
+        case ResourceEffect() | AlignmentImprovement() | EpsilonOptimum() | UnseenDegradation():
+            what = type(study.estimand).__name__
+            raise ValueError(f"study {study.name} concludes by {what}, which compares no systems")
         case unknown:
             assert_never(unknown)
     labels = {point.key: getattr(point.labels, axis) for point in expand(study) if point.key in students}
@@ -109,6 +181,53 @@ def declared_comparison(study: Study) -> DeclaredComparison:
         amounts={labels[key]: run.bitext.lines for key, run in students.items()} if axis == "bitext" else {},
         compute=study.estimand.compute,
         students=students,
+    )
+
+
+def declared_optimum(study: Study) -> DeclaredOptimum:
+    """Read the declaration of an optimum over epsilon; ValueError for another estimand."""
+    if not isinstance(study.estimand, EpsilonOptimum):
+        raise ValueError(f"study {study.name} declares a {type(study.estimand).__name__}, not an EpsilonOptimum")
+    assert isinstance(study.base.bitext, Bitext)
+    students = _students(study)
+    labels = {point.key: point.labels for point in expand(study) if point.key in students}
+    epsilons = {
+        labels[key].objective: run.objective.epsilon
+        for key, run in students.items()
+        if isinstance(run.objective, Transport)
+    }
+    return DeclaredOptimum(
+        **_asked(study),
+        scale=str(study.estimand.scale),
+        epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
+        rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
+        languages=study.base.bitext.collection.languages,
+        bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
+        joint=study.estimand.joint,
+        search=study.estimand.search,
+    )
+
+
+def _students(study: Study) -> dict[str, Student]:
+    """The declared students by key."""
+    return {
+        point.key: point.run for point in expand(study) if isinstance(point.run, Student) and point.role is Role.STUDENT
+    }
+
+
+def declared_unseen(study: Study) -> DeclaredUnseen:
+    """Read the declaration of a degradation on unseen languages; ValueError for another estimand."""
+    estimand = study.estimand
+    if not isinstance(estimand, UnseenDegradation):
+        raise ValueError(f"study {study.name} declares a {type(estimand).__name__}, not an UnseenDegradation")
+    return DeclaredUnseen(
+        **_asked(study),
+        reference=estimand.reference,
+        against=estimand.against,
+        trained=estimand.trained,
+        withheld=withheld_by(estimand, bitexts(expand(study)), study.pairs),
+        direct=estimand.direct,
+        pairs=study.pairs if estimand.direct else (),
     )
 
 

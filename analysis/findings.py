@@ -103,7 +103,8 @@ class Findings:
 def find(asked: Declared, runs: Sequence[RunRecord], languages: Sequence[Language], resampling: Resampling) -> Findings:
     """Estimate everything from completed runs; raises ValueError if they contradict one another."""
     students = [run for run in runs if run.role == Role.STUDENT]
-    teacher = _only_teacher(asked, runs)
+    is_asked = asked.scale != "raw" or any(run.role == Role.TEACHER for run in runs)
+    teacher = only_teacher(runs) if is_asked else None
     if not students:
         raise ValueError(f"study {asked.study} declares no student, so there is nothing to compare; give it a ladder")
     rng = np.random.default_rng(resampling.seed)
@@ -149,11 +150,9 @@ def _interaction(asked: Declared, strands: Sequence[Strand]) -> Interaction | No
     )
 
 
-def _only_teacher(asked: Declared, runs: Sequence[RunRecord]) -> RunRecord | None:
-    """The teacher; None where raw scores are compared and the study asks it nothing."""
+def only_teacher(runs: Sequence[RunRecord]) -> RunRecord:
+    """The one teacher of a study; ValueError where there is none, or another."""
     teachers = [run for run in runs if run.role == Role.TEACHER]
-    if not teachers and asked.scale == "raw":
-        return None
     if len(teachers) != 1:
         raise ValueError(
             f"the study has {len(teachers)} teachers; shares of a teacher's score need exactly one, split the study"

@@ -122,14 +122,20 @@ def _effects(strand: Strand) -> list[Document]:
     for measure, measured in strand.measured.items():
         for target, contrast in measured.contrasts.items():
             head = {"objective": strand.objective, "measure": measure, "target": target}
-            if isinstance(contrast, NoCurve):
-                rows.append({**head, "status": "refused", "message": contrast.reason, "unit": None, "rungs": []})
-            else:
-                rungs = _points(contrast)
-                rows.append(
-                    {**head, "status": "success", "message": _clipped(contrast), "unit": contrast.unit, "rungs": rungs}
-                )
+            rows.append({**head, **contrast_document(contrast)})
     return rows
+
+
+def contrast_document(contrast: Curve | NoCurve) -> Document:
+    """A contrast by rung, or why there is none."""
+    if isinstance(contrast, NoCurve):
+        return {"status": "refused", "message": contrast.reason, "unit": None, "rungs": []}
+    return {
+        "status": "success",
+        "message": _clipped(contrast),
+        "unit": contrast.unit,
+        "rungs": _points(contrast),
+    }
 
 
 def _clipped(contrast: Curve) -> str:
@@ -251,6 +257,47 @@ _COMPARED: Mapping[str, tuple[str, ...]] = {
 }
 """What a document of a comparison has in the place of effects and fits."""
 
+_ALIGNED: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "improvements": ("objective", "measure", "exposure", "rung", "language", "before", "after", "improvement", "share"),
+    "effects": _FIELDS["effects"],
+    "interactions": ("measure", "reading", "status", "message", "slope_per_tenfold_size", "rungs", "held_out"),
+}
+"""What a document on alignment has."""
+
+_OPTIMA: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "epsilons": ("label", "epsilon", "learning_rate"),
+    "optima": ("language", "exposure", "curve", "bitext", "status", "message", "optimum", "best_tried", "scores"),
+    "contrasts": ("upper", "lower", "primary", "status", "message", "difference"),
+}
+"""What a document of optima over epsilon has there."""
+
+_UNSEEN: Mapping[str, tuple[str, ...]] = {
+    "runs": _FIELDS["runs"],
+    "degradations": (
+        "system",
+        "measure",
+        "queries",
+        "passages",
+        "level",
+        "trained",
+        "unseen",
+        "degradation",
+        "relative",
+    ),
+    "means": ("system", "measure", "level", "group", "languages", "degradation", "relative", "difference"),
+}
+"""What a document of degradations on unseen languages has in the place of effects and fits."""
+
+_KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "comparisons": _COMPARED,
+    "improvements": _ALIGNED,
+    "optima": _OPTIMA,
+    "degradations": _UNSEEN,
+}
+"""Kinds of documents, by what only they hold."""
+
 
 def check(result: Mapping[str, Any]) -> None:
     """Raise ValueError where a document lacks what schema 1 promises."""
@@ -258,7 +305,7 @@ def check(result: Mapping[str, Any]) -> None:
         raise ValueError(
             f"result.json has schema {result.get('schema')!r}, this reads {SCHEMA}; write the report again"
         )
-    expected = _COMPARED if "comparisons" in result else _FIELDS
+    expected = next((fields for name, fields in _KINDS.items() if name in result), _FIELDS)
     _need("result.json", result, ("study", "version", "generated_from", "teacher", "ledger", *expected))
     for name, fields in expected.items():
         for place, row in enumerate(result[name]):

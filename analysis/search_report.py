@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from analysis.answer import decimal
 from analysis.bootstrap import Estimate, Interval
 from analysis.figures.surface import draw_surface
-from analysis.found import Found, RungFound, Transfer, TrialRecord, found_by, literal, verification
+from analysis.found import Found, RungFound, Transfer, TrialRecord, dimensions, found_by, literal, verification
 from analysis.page import render
 from analysis.report import png, svg, write
 from analysis.runs import read_frame
@@ -50,6 +50,7 @@ def page(found: Found, images: Mapping[str, bytes]) -> str:
         search=found.search,
         sections=[_section(found, rung, images[rung.name]) for rung in found.rungs],
         transfer=_transfer_text(found, carried) if isinstance(carried, Transfer) else carried,
+        fitted=not isinstance(dimensions(found.search), NoOptimum),
         predictions=_predictions(carried),
         verification=verification(found.search, carried) if _awaits(carried) else "",
         revisions=found.revisions,

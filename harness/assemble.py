@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from harness.criteria import criterion
 from harness.data.atlas import AtlasData, open_atlas
-from harness.data.bitext import Line
+from harness.data.bitext import DirectLine, Line
 from harness.data.names import ENGLISH
 from harness.data.own_tokenizer import own_tokenizer
 from harness.data.pretraining import Text
@@ -212,11 +212,12 @@ def _ranking(atlas: AtlasData, run: Teacher) -> Materials:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sides:
-    """Lines as token ids, beside the teacher's vectors of their English sides."""
+    """Lines as token ids, beside the teacher's vectors of their English sides; students read ``direct`` sides."""
 
     source: Sequences
     english_of: NDArray[np.int64]
     teacher: TeacherVectors
+    direct: Sequences | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +239,7 @@ def _lines(
     ``reader`` reads as the student's rung does: every rung without a tokenizer of its own reads as the teacher does.
     """
     atlas = collection(storage, teacher.collection)
-    lines = atlas.bitext(bitext)
+    lines, direct = atlas.bitext(bitext), atlas.direct(bitext)
     watched = _validation_lines(atlas)
     english = sorted({text for _, text in [*((line.text, line.english) for line in lines), *watched]})
     place = {text: index for index, text in enumerate(english)}
@@ -252,16 +253,33 @@ def _lines(
             teacher=vectors,
         )
 
-    train = sides([(line.text, line.english) for line in lines])
+    train = _with_direct(sides([(line.text, line.english) for line in lines]), direct, len(english), atlas, reader)
     source_size, english_size = (rung.architecture.vocabulary_size for rung in (reader, teacher.rung))
-    times = np.bincount(train.english_of, minlength=len(english))
+    times = np.bincount(train.english_of[: len(lines)], minlength=len(english))
     weights = TokenWeights(
         source_V=inverse_document_frequency(train.source, source_size),
         english_V=inverse_document_frequency(english_ids, english_size, times),
         english=english_ids,
     )
-    facts = {"lines": _counts(lines), "tokens_per_line": round(float(train.source.lengths.mean()), 2)}
+    facts: dict[str, Any] = {"lines": _counts(lines)} | ({"direct_lines": _counts(direct)} if direct else {})
+    facts["tokens_per_line"] = round(float(train.source.lengths.mean()), 2)
     return _Lines(train=train, held_out=sides(watched), weights=weights, facts=facts)
+
+
+def _with_direct(
+    sides: _Sides, direct: Sequence[DirectLine], num_english: int, atlas: AtlasData, reader: Rung
+) -> _Sides:
+    """Lines with English, then those without; the other side of these is numbered after all English ones."""
+    if not direct:
+        return sides
+    number = {text: num_english + place for place, text in enumerate(dict.fromkeys(line.other for line in direct))}
+    source = sequences(atlas, [line.text for line in direct], reader)
+    return _Sides(
+        source=sides.source.followed_by(source),
+        english_of=np.concatenate([sides.english_of, [number[line.other] for line in direct]]),
+        teacher=sides.teacher,
+        direct=sequences(atlas, [line.other for line in direct], reader),
+    )
 
 
 def _bitext_examples(sides: _Sides, objective: Objective, weights: TokenWeights) -> BitextExamples:
@@ -271,6 +289,7 @@ def _bitext_examples(sides: _Sides, objective: Objective, weights: TokenWeights)
         teacher=sides.teacher,
         criterion=criterion(objective),
         weights=weights if uses_idf(objective) else None,
+        direct=sides.direct,
     )
 
 
@@ -337,7 +356,7 @@ def _teacher_vectors(
     return CachedTeacher(found)
 
 
-def _counts(lines: Sequence[Line] | Sequence[Text]) -> dict[str, int]:
+def _counts(lines: Sequence[Line] | Sequence[DirectLine] | Sequence[Text]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for line in lines:
         counts[line.language] = counts.get(line.language, 0) + 1

@@ -22,12 +22,14 @@ from harness.data.translations import is_empty
 from harness.examples import Sequences
 from harness.late_interaction import Ragged
 from harness.published_teacher import opened
+from harness.scoring import Found, Result, Row, score
 from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.asked import is_english
 from studies.schema.collection import Reader
 from studies.schema.evaluation import Evaluation, Searched
 from studies.schema.key import run_key
+from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher, Side
 from studies.schema.run import ENGLISH, LookUp, Retriever, Student, Teacher, TranslateQuery, teacher_of
 from studies.schema.storage import Storage, read_manifest
@@ -47,6 +49,47 @@ def asked_of(run: Retriever, evaluation: Evaluation) -> tuple[Searched, ...]:
     if isinstance(run, PublishedTeacher):
         return tuple(searched for searched in evaluation.retrieval if is_english(searched))
     return tuple(searched for searched in evaluation.retrieval if searched.language != ENGLISH)
+
+
+def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) -> Found:
+    """What a run finds in the published and local collections that it is asked."""
+    results: dict[str, Result] = {}
+    rows: list[Row] = []
+    readers: dict[str, str] = {}
+    splits: dict[str, str] = {}
+    for searched in asked_of(run, evaluation):
+        asked, language = read(storage, searched), searched.language
+        texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
+        scores = score(evaluation.measures, asked.qrels, ranking)
+        results[language] = Result(asked=texts, ranking=ranking, scores=scores)
+        readers[language], splits[language] = str(searched.reader), searched.split
+        # No names are marked in published queries, so none counts as unseen or as spelled alike.
+        rows += [
+            {
+                "language": language,
+                "query": query,
+                "entity": asked.cluster[query],
+                "seen": True,
+                "cognate": False,
+                **scores[query],
+            }
+            for query in asked.topics
+        ]
+    summary = {
+        "split": ", ".join(sorted(set(splits.values()))),
+        "splits": splits,
+        "readers": readers,
+        "exposure": _exposure_asked(run, list(results)),
+    }
+    return Found(results=results, rows=rows, summary=summary)
+
+
+def _exposure_asked(run: Retriever, languages: Sequence[str]) -> dict[str, float]:
+    """The share of its lines that a student had of each language it is asked; 0 for one without parallel text."""
+    if not isinstance(run, Student) or not isinstance(run.bitext, ParallelText):
+        return {}
+    lines = run.bitext
+    return {code: lines.exposure_of(code) if code in lines.languages else 0.0 for code in languages}
 
 
 def search_collection(

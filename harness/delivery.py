@@ -162,6 +162,7 @@ def parameters(description: Mapping[str, Any]) -> dict[str, str]:
 def aggregates(measures: Mapping[str, Any], primary: str) -> dict[str, float]:
     """Means over languages under their MLflow names; for the primary measure also over both sides of exposure.
 
+    Of alignment also the means of every measure before and after distillation.
     Of translated queries also chrF and BLEU, and the number of empty translations in all languages together.
     """
     found: dict[str, float] = {}
@@ -169,6 +170,8 @@ def aggregates(measures: Mapping[str, Any], primary: str) -> dict[str, float]:
         translation = measures["translation"]
         found |= {f"translation.{name}": _mean(name, translation[name], translation[name]) for name in ("chrf", "bleu")}
         found["translation.empty"] = float(sum(translation["empty"].values()))
+    for name, by_language in measures.get("alignment", {}).items():
+        found[f"alignment.{name}"] = _mean(name, by_language, by_language)
     for spelling, by_language in measures["measures"].items():
         measure = ir_measures.parse_measure(spelling)
         found[metric_name(measure)] = _mean(spelling, by_language, by_language)

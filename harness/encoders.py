@@ -28,13 +28,8 @@ class TokenEncoder(nn.Module):
         self.projection = nn.Linear(backbone.config.hidden_size, token_size, bias=False)
 
     def forward(self, ids_BN: Tensor, mask_BN: Tensor) -> Tensor:
-        """Token vectors, shape (B, N, H); positions outside ``mask_BN`` hold arbitrary unit vectors.
-
-        What stands there does not matter: XLM-R counts positions over ids that are not its own padding.
-        """
-        ids_BN = ids_BN.masked_fill(~mask_BN.bool(), self.backbone.config.pad_token_id)
-        hidden_BNH = self.backbone(input_ids=ids_BN, attention_mask=mask_BN.long()).last_hidden_state
-        vectors_BNH: Tensor = self.projection(hidden_BNH).float()
+        """Token vectors, shape (B, N, H); positions outside ``mask_BN`` hold arbitrary unit vectors."""
+        vectors_BNH: Tensor = self.projection(read_tokens(self.backbone, ids_BN, mask_BN)).float()
         return nn.functional.normalize(vectors_BNH, dim=-1)
 
     def freeze_embeddings(self) -> None:
@@ -68,6 +63,28 @@ class TokenEncoder(nn.Module):
             encoder = TokenEncoder(_read(backbone_of(directory)), weight_HD.shape[0])
         encoder.projection.weight.data.copy_(weight_HD)
         return encoder.eval()
+
+
+def read_tokens(backbone: PreTrainedModel, ids_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    """The backbone's last hidden layer, (B, N, its width); arbitrary outside ``mask_BN``.
+
+    What stands there does not matter: XLM-R counts positions over ids that are not its own padding.
+    """
+    ids_BN = ids_BN.masked_fill(~mask_BN.bool(), backbone.config.pad_token_id)
+    hidden_BNW: Tensor = backbone(input_ids=ids_BN, attention_mask=mask_BN.long()).last_hidden_state
+    return hidden_BNW
+
+
+class LastLayer(nn.Module):
+    """The backbone of an encoder without its projection, in float32; vectors are of any length."""
+
+    def __init__(self, encoder: TokenEncoder) -> None:
+        super().__init__()
+        self.backbone = encoder.backbone
+
+    def forward(self, ids_BN: Tensor, mask_BN: Tensor) -> Tensor:
+        """Token vectors, (B, N, width of the backbone); arbitrary outside ``mask_BN``."""
+        return read_tokens(self.backbone, ids_BN, mask_BN).float()
 
 
 def backbone_of(directory: Path) -> Path:

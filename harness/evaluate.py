@@ -1,40 +1,37 @@
 """Encode queries, search passages exactly, and score per query: of the embedded collection, or of published ones.
 
-Passages that the teacher reads are read once and reused for every student. Every judged query has a row in the result;
-a query that got no passage scores zero, it is never left out: so does one that a translator left empty.
+Passages are read by the teacher once and reused for every student. Every test query has a row in the result; a query
+that got no passage scores zero, it is never left out: so does one that a translator left empty.
 """
 
-import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any, assert_never
 
-import ir_measures
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from ir_measures import Measure, Qrel, ScoredDoc
+from ir_measures import ScoredDoc
 
+from harness.alignment import Aligned, alignment_means, alignment_scores
 from harness.assemble import collection, passage_vectors, sequences, trained
-from harness.collection_search import asked_of, forget_passages, search_collection
-from harness.collections_read import read
+from harness.collection_search import ask_collections, forget_passages
 from harness.data.atlas import AtlasData
 from harness.data.compositions import Query
 from harness.data.look_up import DictionaryLookUp, copy_through
 from harness.data.names import ENGLISH
 from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
-from harness.evaluation_key import key_of, revision_of
+from harness.evaluation_key import alignment_of, key_of, revision_of
 from harness.late_interaction import Ragged, search
+from harness.scoring import Found, Result, Row, means, score, write_trec
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
-from studies.schema.evaluation import Evaluation
+from studies.schema.evaluation import Evaluation, Pair, pair_name
 from studies.schema.key import run_key
-from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
 from studies.schema.run import Bitext, LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
@@ -43,30 +40,6 @@ from studies.schema.storage import Storage, publish, read_manifest
 
 SCHEMA = 1
 
-Scores = Mapping[str, Mapping[str, float]]
-"""Value by query and measure."""
-
-Row = dict[str, str | bool | float]
-"""One query in one language: what identifies it, and its score on every measure."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One language: what was asked for each query, what was retrieved and what it is worth."""
-
-    asked: Sequence[str]
-    ranking: Sequence[ScoredDoc]
-    scores: Scores
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """What a run retrieved, its rows, and what is said of them beside their means."""
-
-    results: Mapping[str, Result]
-    rows: Sequence[Row]
-    summary: Mapping[str, Any]
-
 
 def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     """Evaluate a finished run and publish measures, per-query scores and the TREC run; returns where they lie."""
@@ -74,13 +47,14 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     target = storage.evaluation(run_key(run), key)
     if read_manifest(target) is not None:
         return target
-    found = _published(storage, run, evaluation) if evaluation.retrieval else _embedded(storage, run, evaluation)
+    found = ask_collections(storage, run, evaluation) if evaluation.retrieval else _embedded(storage, run, evaluation)
+    rows = [row for row in found.rows if row["language"] in found.results]
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "run": run_key(run),
         "evaluation": key,
         "collection": revision_of(run, evaluation),
-        "measures": _means(found.rows, evaluation.measures),
+        "measures": means(rows, evaluation.measures),
         "queries": {language: len(result.scores) for language, result in found.results.items()},
         **found.summary,
     }
@@ -88,7 +62,7 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
         (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
         pq.write_table(pa.Table.from_pylist(list(found.rows)), folder / "per_query.parquet")
-        _write_trec(folder / "run.trec.gz", found.results, key)
+        write_trec(folder / "run.trec.gz", {**found.results, **found.across}, key)
         if isinstance(run, TranslateQuery) and not evaluation.retrieval:
             atlas = _atlas(storage, run)
             write_translations(folder / TRANSLATIONS_FILE, atlas, atlas.queries[evaluation.split], asked)
@@ -98,68 +72,36 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     return target
 
 
-def _embedded(storage: Storage, run: Retriever, evaluation: Evaluation) -> _Found:
+def _embedded(storage: Storage, run: Retriever, evaluation: Evaluation) -> Found:
     """What a run finds in the embedded collection."""
     atlas = _atlas(storage, run)
     queries, measures = atlas.queries[evaluation.split], evaluation.measures
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
-    rows = _rows(run, atlas, queries, results)
+    aligned = _aligned(storage, run, reader, evaluation)
+    across = retrieve_pairs(atlas, run, reader, evaluation) if isinstance(run, Student) else {}
+    english = {(language, ENGLISH): result for language, result in results.items()}
+    every_row = _rows(run, atlas, queries, english | across, aligned)
+    rows = [row for row in every_row if row["language"] in results]
     summary: dict[str, Any] = {
         "split": evaluation.split,
-        "exposure": dict(_exposure(run)),
         "slices": {
-            "seen": _means([row for row in rows if row["seen"]], measures),
-            "unseen": _means([row for row in rows if not row["seen"]], measures),
-            "cognate": _means([row for row in rows if row["cognate"]], measures),
-            "not_cognate": _means([row for row in rows if not row["cognate"]], measures),
+            "seen": means([row for row in rows if row["seen"]], measures),
+            "unseen": means([row for row in rows if not row["seen"]], measures),
+            "cognate": means([row for row in rows if row["cognate"]], measures),
+            "not_cognate": means([row for row in rows if not row["cognate"]], measures),
         },
+        "exposure": dict(_exposure(run)),
     }
+    if across:
+        summary["pairs"] = means([row for row in every_row if row["language"] not in results], measures)
+    if aligned:
+        summary["alignment"] = alignment_means(aligned)
     if isinstance(run, TranslateQuery):
         asked = {language: result.asked for language, result in results.items()}
         summary["translation"] = translation_summary(atlas, queries, asked)
-    return _Found(results=results, rows=rows, summary=summary)
-
-
-def _published(storage: Storage, run: Retriever, evaluation: Evaluation) -> _Found:
-    """What a run finds in the published and local collections that it is asked."""
-    results: dict[str, Result] = {}
-    rows: list[Row] = []
-    readers: dict[str, str] = {}
-    splits: dict[str, str] = {}
-    for searched in asked_of(run, evaluation):
-        asked, language = read(storage, searched), searched.language
-        texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
-        scores = score(evaluation.measures, asked.qrels, ranking)
-        results[language] = Result(asked=texts, ranking=ranking, scores=scores)
-        readers[language], splits[language] = str(searched.reader), searched.split
-        # No names are marked in published queries, so none counts as unseen or as spelled alike.
-        rows += [
-            {
-                "language": language,
-                "query": query,
-                "entity": asked.cluster[query],
-                "seen": True,
-                "cognate": False,
-                **scores[query],
-            }
-            for query in asked.topics
-        ]
-    summary = {
-        "split": ", ".join(sorted(set(splits.values()))),
-        "splits": splits,
-        "readers": readers,
-        "exposure": _exposure_asked(run, list(results)),
-    }
-    return _Found(results=results, rows=rows, summary=summary)
-
-
-def _exposure_asked(run: Retriever, languages: Sequence[str]) -> dict[str, float]:
-    """The share of its lines that a student had of each language it is asked; 0 for one without parallel text."""
-    if not isinstance(run, Student) or not isinstance(run.bitext, ParallelText):
-        return {}
-    lines = run.bitext
-    return {code: lines.exposure_of(code) if code in lines.languages else 0.0 for code in languages}
+    named = {pair_name(pair): result for pair, result in across.items()}
+    return Found(results=results, across=named, rows=every_row, summary=summary)
 
 
 def _atlas(storage: Storage, run: Retriever) -> AtlasData:
@@ -171,6 +113,14 @@ def _teacher(run: Retriever) -> Teacher:
     teacher = teacher_of(run)
     assert isinstance(teacher, Teacher)
     return teacher
+
+
+def _aligned(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation: Evaluation) -> Aligned:
+    """How a student's alignment stands before and after distillation, where that is asked of it; else nothing."""
+    asked = alignment_of(run, evaluation)
+    if asked is None or not isinstance(run, Student):
+        return {}
+    return alignment_scores(storage, run, reader, evaluation, asked)
 
 
 def _conclude(storage: Storage, run: System, asked: Asked) -> None:
@@ -209,6 +159,19 @@ def retrieve(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation:
     for language in languages(run):
         asked = english([atlas.text(query, language) for query in atlas.queries[evaluation.split]], language)
         found[language] = _search(atlas, reader, rung, passages, asked, evaluation)
+    return found
+
+
+def retrieve_pairs(atlas: AtlasData, run: Student, reader: TokenEncoder, evaluation: Evaluation) -> dict[Pair, Result]:
+    """What a student finds among passages of another language than English, which it reads itself."""
+    cpu = torch.device("cpu")
+    found = {}
+    for queries, passages in evaluation.pairs:
+        lists = atlas.name_lists(passages)
+        texts = sequences(atlas, [lists[passage.id] for passage in atlas.passages], run.rung)
+        asked = [atlas.text(query, queries) for query in atlas.queries[evaluation.split]]
+        vectors = encode(reader, texts, cpu)
+        found[queries, passages] = _search(atlas, reader, run.rung, vectors, asked, evaluation)
     return found
 
 
@@ -258,69 +221,33 @@ def translator(storage: Storage, run: Retriever, atlas: AtlasData) -> Ask:
             assert_never(unknown)
 
 
-def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], ranking: Sequence[ScoredDoc]) -> Scores:
-    """Value of every judged query on every measure; a query without any retrieved passage is zero on all."""
-    judged = [Qrel(query, passage, grade) for query, grades in qrels.items() for passage, grade in grades.items()]
-    scores: dict[str, dict[str, float]] = {query: {} for query in qrels}
-    for metric in ir_measures.iter_calc(measures, judged, ranking):
-        scores[metric.query_id][str(metric.measure)] = metric.value
-    for query, values in scores.items():
-        if len(values) != len(measures):
-            wanted = [str(measure) for measure in measures]
-            raise ValueError(f"query {query} was scored on {sorted(values)}, not on all of {wanted}")
-    return scores
-
-
-def _rows(run: Retriever, atlas: AtlasData, queries: Sequence[Query], results: Mapping[str, Result]) -> list[Row]:
+def _rows(
+    run: Retriever,
+    atlas: AtlasData,
+    queries: Sequence[Query],
+    results: Mapping[Pair, Result],
+    aligned: Aligned | None = None,
+) -> list[Row]:
+    """A row for each query of each pair; where passages are English its language is that of the queries alone."""
     bitext = None if isinstance(run, Teacher | PublishedTeacher) else run.bitext
     named = atlas.names_in(bitext) if isinstance(bitext, Bitext) else None
     rows: list[Row] = []
-    for language, result in results.items():
+    for (language, passages), result in results.items():
         for query in queries:
-            text, english = atlas.text(query, language), atlas.text(query, ENGLISH)
+            text, same = atlas.text(query, language), atlas.text(query, passages)
             rows.append(
                 {
-                    "language": language,
+                    "language": language if passages == ENGLISH else pair_name((language, passages)),
                     "query": query.id,
                     "entity": query.subject,
                     "seen": named is None or named[language].issuperset(query.names),
-                    "cognate": sorted(text.casefold().split()) == sorted(english.casefold().split()),
+                    "cognate": sorted(text.casefold().split()) == sorted(same.casefold().split()),
                     **result.scores[query.id],
+                    **(aligned[language][query.id] if aligned and passages == ENGLISH else {}),
                 }
             )
     return rows
 
 
-def _means(
-    rows: Sequence[Mapping[str, str | bool | float]], measures: Sequence[Measure]
-) -> dict[str, dict[str, float]]:
-    """Mean by measure and language, over the languages that have a query among the rows."""
-    of_language: dict[str, list[Mapping[str, str | bool | float]]] = {}
-    for row in rows:
-        of_language.setdefault(str(row["language"]), []).append(row)
-    return {
-        str(measure): {
-            language: sum(float(row[str(measure)]) for row in found) / len(found)
-            for language, found in of_language.items()
-        }
-        for measure in measures
-    }
-
-
 def _exposure(run: Retriever) -> tuple[tuple[str, float], ...]:
     return () if isinstance(run, Teacher | PublishedTeacher) or run.bitext is None else run.bitext.exposure
-
-
-def _write_trec(path: Path, results: Mapping[str, Result], tag: str) -> None:
-    """All rankings as one TREC run; a query's id there is language and id, the file is the same byte for byte."""
-    lines: list[str] = []
-    for language, result in results.items():
-        rank: dict[str, int] = {}
-        for query, passage, value in result.ranking:
-            rank[query] = rank.get(query, 0) + 1
-            lines.append(f"{language}.{query} Q0 {passage} {rank[query]} {value:.6f} {tag}\n")
-    with (
-        path.open("wb") as stream,
-        gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1, mtime=0, filename="") as packed,
-    ):
-        packed.write("".join(lines).encode())

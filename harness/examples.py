@@ -41,6 +41,11 @@ class Sequences:
     def lengths(self) -> NDArray[np.int64]:
         return np.diff(self.offsets)
 
+    def followed_by(self, other: "Sequences") -> "Sequences":
+        """These texts, then those of another, read by the same tokenizer."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        return Sequences(ids=np.concatenate([self.ids, other.ids]), offsets=offsets, padding=self.padding)
+
     def padded(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Token ids and mask of the chosen texts, both (B, N) with N the longest of them."""
         lengths = self.lengths[indices]
@@ -91,7 +96,8 @@ class TokenWeights:
 class BitextExamples:
     """Lines of a language beside the teacher's vectors of their English side.
 
-    ``weights`` is None for an objective in which the tokens of a sentence weigh alike.
+    ``weights`` is None for an objective in which the tokens of a sentence weigh alike. ``direct`` are the other sides
+    of the last lines, which have no English: their targets are the student's own vectors of them, held constant.
     """
 
     source: Sequences
@@ -99,6 +105,7 @@ class BitextExamples:
     teacher: TeacherVectors
     criterion: Criterion
     weights: TokenWeights | None = None
+    direct: Sequences | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -107,7 +114,10 @@ class BitextExamples:
     def loss(self, encode: Encode, indices: NDArray[np.int64], device: torch.device) -> Loss:
         ids_BN, mask_BN = (tensor.to(device) for tensor in self.source.padded(indices))
         english = self.english_of[indices]
-        teacher_BMH, teacher_mask_BM = (tensor.to(device) for tensor in self.teacher.take(english))
+        if self.direct is None:
+            teacher_BMH, teacher_mask_BM = (tensor.to(device) for tensor in self.teacher.take(english))
+        else:
+            teacher_BMH, teacher_mask_BM = self._targets(self.direct, encode, indices, device)
         weights = (None, None) if self.weights is None else self.weights.of(ids_BN, english, device)
         return self.criterion(
             Pairs(
@@ -120,6 +130,29 @@ class BitextExamples:
                 teacher_weight_BM=weights[1],
             )
         )
+
+    def _targets(
+        self, direct: Sequences, encode: Encode, indices: NDArray[np.int64], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """What the lines are drawn to, (B, M, H) and mask (B, M): the teacher's vectors, or the student's own."""
+        first = len(self.source.lengths) - len(direct.lengths)
+        is_direct_B = torch.from_numpy(indices >= first).to(device)
+        own = indices[indices >= first] - first
+        # A call without a direct line reads one too: under ZeRO 3 all ranks have to call the model equally often.
+        ids_DN, mask_DN = (tensor.to(device) for tensor in direct.padded(own if own.size else np.zeros(1, np.int64)))
+        with torch.no_grad():
+            own_DNH = encode(ids_DN, mask_DN).float()
+        sides = [(is_direct_B, own_DNH, mask_DN)] if own.size else []
+        if own.size < len(indices):
+            english_EMH, mask_EM = self.teacher.take(self.english_of[indices[indices < first]])
+            sides.append((~is_direct_B, english_EMH.to(device), mask_EM.to(device)))
+        longest = max(mask.shape[1] for _, _, mask in sides)
+        targets_BMH = own_DNH.new_zeros((len(indices), longest, own_DNH.shape[-1]))
+        targets_mask_BM = mask_DN.new_zeros((len(indices), longest))
+        for chosen_B, vectors, mask in sides:
+            targets_BMH[chosen_B, : mask.shape[1]] = vectors
+            targets_mask_BM[chosen_B, : mask.shape[1]] = mask
+        return targets_BMH, targets_mask_BM
 
 
 @dataclass(frozen=True, kw_only=True)

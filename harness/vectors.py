@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.encoders import TokenEncoder
+from harness.encoders import LastLayer, TokenEncoder
 from harness.examples import Sequences
 from harness.late_interaction import Ragged
 from studies.schema.storage import publish, read_manifest
@@ -20,7 +20,7 @@ ENCODE_BATCH = 256
 
 
 @torch.no_grad()
-def encode(encoder: TokenEncoder, texts: Sequences, device: torch.device) -> Ragged:
+def encode(encoder: TokenEncoder | LastLayer, texts: Sequences, device: torch.device) -> Ragged:
     """Token vectors of every text in order, on the CPU in float32; texts of like length share a batch."""
     lengths = texts.lengths
     starts = np.concatenate([[0], np.cumsum(lengths)])

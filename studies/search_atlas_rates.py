@@ -1,16 +1,18 @@
-"""Which learning rate suits each rung of the atlas ladder?
+"""Which learning rate suits each rung of the atlas ladder, and do the small rungs foretell the largest's?
 
 Question
     The peak learning rate of a rung is tied to its width by a declared rule. Which rate is best on validation queries,
-    rung by rung, at the schedule that studies on the atlas use?
+    rung by rung? Does the optimum of the four smaller rungs, carried over size, name the largest's, and what does the
+    guess cost?
 Budget
-    The whole schedule of the base run, in rotation 0 of the exposures, one seed. The first two trials of a rung are
-    the rates that first_look was first written with, for rungs from and below a width of 32.
+    300 steps, as in ``search_objectives``, in rotation 0 of the exposures, one seed. The same six rates on every rung,
+    all trained to their end: an optimum with an interval takes six finished trials, and halving would leave fewer. The
+    largest rung is searched too, so that the regret of the guess is against the best that is known there.
 What the answer decides
-    ``ladders.atlas_learning_rate``.
+    ``ladders.atlas_learning_rate``, and whether a rung that nobody can search may take its rate from smaller ones.
 Status
-    Written on 2026-11-25, before any of its trials. Version 2026.11.20 ran: 1,200 steps of 256 lines, and a largest
-    rung of width 136 where the ladder now has 80. This version, over the ladder as it is now, has not been run.
+    Written on 2026-11-26, before any of its trials. Version 2026.11.20 ran over another ladder, and 2026.11.25, with
+    five trials a rung and halving, never.
 """
 
 from dataclasses import replace
@@ -21,22 +23,29 @@ from studies.bases import ATLAS_LANGUAGES, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
-from studies.schema.search import Halving, LogUniform, Parameter, Search
+from studies.schema.run import Schedule
+from studies.schema.search import LogUniform, Parameter, Search
+
+RATES = (0.0015, 0.003, 0.006, 0.012, 0.024, 0.048)
 
 SEARCH = Search(
     name="search_atlas_rates",
-    version="2026.11.25",
-    question="Which learning rate suits each rung of the atlas ladder?",
+    version="2026.11.26",
+    question="Which learning rate suits each rung of the atlas ladder, and do the small rungs foretell the largest's?",
     base=replace(
         OPTICAL_ATLAS,
         bitext=replace(OPTICAL_ATLAS.bitext, exposure=exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)),
+        schedule=Schedule(steps=300, warmup_steps=30),
     ),
-    space=(Parameter(name="learning_rate", path="optimiser.learning_rate", domain=LogUniform(low=0.002, high=0.03)),),
+    space=(
+        Parameter(
+            name="learning_rate", path="optimiser.learning_rate", domain=LogUniform(low=RATES[0], high=RATES[-1])
+        ),
+    ),
     measure=nDCG @ 10,
-    trials=5,
+    trials=len(RATES),
     seed=0,
-    halving=Halving(first=300, factor=2),
     rungs=tuple(rung for rung, _ in ATLAS.rungs),
-    first=({"learning_rate": 0.006}, {"learning_rate": 0.012}),
-    execution=Execution(workers=1, checkpoint_every=300),
+    first=tuple({"learning_rate": rate} for rate in RATES),
+    execution=Execution(workers=1, micro_batch=256, checkpoint_every=300),
 )

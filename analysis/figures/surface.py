@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import BLUE, GREY, INK, VERMILLION, headline, plain_ticks, sheet, tidy
+from analysis.figures.canvas import BLUE, GREY, INK, PALE, VERMILLION, headline, plain_ticks, sheet, tidy
 from analysis.found import RungFound, dimensions, values_of
 from analysis.surface import Dimension, NoOptimum, Optimum, Surface
 from studies.schema.record import State
@@ -20,11 +20,15 @@ _ROOM = 0.03  # of the range, at either end
 def draw_surface(search: Search, rung: RungFound) -> Figure:
     """Contours where finished trials lie, the trials by how they ended, and the optimum's cross.
 
-    With one parameter the scores themselves over it, and the fitted curve.
+    With one parameter the scores themselves over it, and the fitted curve; with one choice the scores by choice.
     """
-    figure = sheet(height=5.2)
-    axes = figure.add_subplot()
     space = dimensions(search)
+    alone = isinstance(space, NoOptimum) and len(search.space) == 1
+    figure = sheet(height=1.4 + 0.3 * len(rung.trials) if alone else 5.2)
+    axes = figure.add_subplot()
+    if alone:
+        _choices(axes, search, rung)
+        return figure
     if not isinstance(space, NoOptimum) and len(space) == 1:
         _scores(axes, search, space[0], rung)
         return figure
@@ -47,6 +51,23 @@ def draw_surface(search: Search, rung: RungFound) -> Figure:
         note += "\nno optimum is named, see below"
     headline(axes, f"{search.measure} on {search.split} queries, {rung.name}", note)
     return figure
+
+
+def _choices(axes: Axes, search: Search, rung: RungFound) -> None:
+    """Every trial's last score beside what was chosen, the best on top."""
+    tidy(axes)
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
+    (chosen,) = search.space
+    scored = sorted((trial for trial in rung.trials if trial.score is not None), key=lambda trial: trial.score or 0.0)
+    for height, trial in enumerate(scored):
+        axes.scatter(trial.score or 0.0, height, s=52, color=BLUE, marker="o" if trial.is_finished else "x", zorder=4)
+        place = (trial.score or 0.0, height)
+        axes.annotate(f"{trial.score:.3f}", place, (8, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(scored)), [trial.sampled.get(chosen.name, "") for trial in scored])
+    axes.set_xlabel(str(search.measure), fontsize=10, color=INK)
+    axes.margins(x=0.12)
+    note = f"{chosen.name}; full: trained to the end; x: pruned, at its last milestone"
+    headline(axes, f"{search.measure} on {search.split} queries, {rung.name}", note)
 
 
 def _scores(axes: Axes, search: Search, along: Dimension, rung: RungFound) -> None:

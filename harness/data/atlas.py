@@ -13,7 +13,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from harness.data.bitext import Line, bitext_lines
+from harness.data.bitext import DirectLine, Line, bitext_lines, direct_lines
 from harness.data.cldr import ENGLISH
 from harness.data.compositions import Query, judge
 from harness.data.content import Content, content_from_json, content_to_json, write_content
@@ -96,13 +96,23 @@ class AtlasData:
         return tuple(pair for pair in pairs if pair.positives)
 
     def bitext(self, declaration: Bitext) -> tuple[Line, ...]:
-        """The declared lines, language after language, each a prefix of one sequence of compositions."""
+        """The declared lines with English, language after language, each from one sequence of compositions."""
+        return bitext_lines(self.content, *self._drawn(declaration), declaration.direct)
+
+    def direct(self, declaration: Bitext) -> tuple[DirectLine, ...]:
+        """The declared lines without English, pair after pair; none where no pair is declared."""
+        if not declaration.direct:
+            return ()
+        return direct_lines(self.content, *self._drawn(declaration), declaration.direct)
+
+    def _drawn(self, declaration: Bitext) -> tuple[int, tuple[tuple[str, float], ...], float]:
+        """Lines, exposure and coverage of a bitext; ValueError where it is drawn from another collection."""
         if declaration.collection != self.declaration:
             raise ValueError(
                 f"the bitext is drawn from atlas {declaration.collection.revision}, this is atlas "
                 f"{self.declaration.revision}; declare both with the same collection"
             )
-        return bitext_lines(self.content, declaration.lines, declaration.exposure, declaration.lexical_coverage)
+        return declaration.lines, declaration.exposure, declaration.lexical_coverage
 
     def pretraining(self, declaration: PretrainingText) -> tuple[Text, ...]:
         """The declared texts, language after language, each a prefix of one sequence of texts."""
@@ -115,7 +125,7 @@ class AtlasData:
 
     def names_in(self, declaration: Bitext) -> dict[str, frozenset[str]]:
         """By language, ids of the entities that the declared bitext names at least once."""
-        lines = self.bitext(declaration)
+        lines: tuple[Line | DirectLine, ...] = (*self.bitext(declaration), *self.direct(declaration))
         return {
             language: frozenset(name for line in lines if line.language == language for name in line.names)
             for language in self.declaration.languages

@@ -37,16 +37,31 @@ class Line:
     names: Composition
 
 
+@dataclass(frozen=True, kw_only=True)
+class DirectLine:
+    """One line without English: the same names in a language and in another, ``into``."""
+
+    id: str
+    language: str
+    text: str
+    into: str
+    other: str
+    names: Composition
+
+
 def bitext_lines(
-    content: Content, lines: int, exposure: Iterable[tuple[str, float]], lexical_coverage: float
+    content: Content,
+    lines: int,
+    exposure: Iterable[tuple[str, float]],
+    lexical_coverage: float,
+    direct: Iterable[tuple[str, str]] = (),
 ) -> tuple[Line, ...]:
-    """Exactly ``round(lines * share)`` lines for each language and share, language after language."""
-    sequence = tuple(islice(_sequence(content, lexical_coverage), lines))
-    if len(sequence) < lines:
-        raise ValueError(
-            f"Bitext.lines is {lines}, but the names at lexical coverage {lexical_coverage} give only "
-            f"{len(sequence)} different ones; ask for fewer lines or cover more names"
-        )
+    """Exactly ``round(lines * share)`` lines for each language and share, language after language.
+
+    Of a language that ``direct`` pairs with another, every second line is left to :func:`direct_lines`.
+    """
+    sequence = _first(content, lines, lexical_coverage)
+    paired = dict(direct)
     english = [_write(content, composition, ENGLISH) for composition in sequence]
     ids = [composition_id(composition) for composition in sequence]
     return tuple(
@@ -58,8 +73,43 @@ def bitext_lines(
             names=sequence[position],
         )
         for language, share in exposure
-        for position in range(round(lines * share))
+        for position in range(0, round(lines * share), 2 if language in paired else 1)
     )
+
+
+def direct_lines(
+    content: Content,
+    lines: int,
+    exposure: Iterable[tuple[str, float]],
+    lexical_coverage: float,
+    direct: Iterable[tuple[str, str]],
+) -> tuple[DirectLine, ...]:
+    """Every second line of each pair's first language, from the second on, with the other language beside it."""
+    sequence = _first(content, lines, lexical_coverage)
+    shares = dict(exposure)
+    return tuple(
+        DirectLine(
+            id=f"{language}-{composition_id(sequence[position])}",
+            language=language,
+            text=_write(content, sequence[position], language),
+            into=into,
+            other=_write(content, sequence[position], into),
+            names=sequence[position],
+        )
+        for language, into in direct
+        for position in range(1, round(lines * shares[language]), 2)
+    )
+
+
+def _first(content: Content, lines: int, lexical_coverage: float) -> tuple[Composition, ...]:
+    """The compositions of a full exposure; ValueError where there are not as many."""
+    sequence = tuple(islice(_sequence(content, lexical_coverage), lines))
+    if len(sequence) < lines:
+        raise ValueError(
+            f"Bitext.lines is {lines}, but the names at lexical coverage {lexical_coverage} give only "
+            f"{len(sequence)} different ones; ask for fewer lines or cover more names"
+        )
+    return sequence
 
 
 def covered_entities(entities: Sequence[Entity], lexical_coverage: float) -> frozenset[str]:

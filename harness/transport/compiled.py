@@ -494,42 +494,44 @@ def _solve_cholesky(factor_MM: Floats, m: int, right_M: Floats, x_M: Floats) -> 
 def _measure(
     work: _Work, n: int, m: int, cost_NM: Floats, coupling_NM: Floats, scaled: bool
 ) -> tuple[float, float, float]:
-    """Store the coupling; its cost, marginal error and entropy, measured on it as stored.
+    """Store the coupling; its cost and marginal error, measured on it as stored, and its entropy to its precision.
 
     A plan that was only scaled has log(u) + log(v) less the reduced cost for its logarithm, so that its entropy takes
     n + m logarithms instead of n m.
     """
     plan_NM, reduced_NM, u_N, v_M, columns_M = work.plan_NM, work.reduced_NM, work.u_N, work.v_M, work.columns_M
-    mass_M, line_M, price_M = work.line_3M[0], work.line_3M[1], work.line_3M[2]
+    mass_M, spare_2M = work.line_3M[0], np.empty((2, m), coupling_NM.dtype)
     first, dense = columns_M[0], columns_M[m - 1] - columns_M[0] == m - 1
     for j in range(m):
         mass_M[j] = 0.0
     cost, error, entropy = 0.0, 0.0, 0.0
     for i in range(n):
         stored_M, asked_M = coupling_NM[work.rows_N[i], first:], cost_NM[work.rows_N[i], first:]
+        u, total, priced, exponent = u_N[i], 0.0, 0.0, 0.0
         if dense:
+            line_M, price_M = stored_M, asked_M
             for j in range(m):
-                stored_M[j] = u_N[i] * plan_NM[i, j] * v_M[j]
-            for j in range(m):
-                line_M[j], price_M[j] = stored_M[j], asked_M[j]
+                line_M[j] = u * plan_NM[i, j] * v_M[j]
         else:
+            line_M, price_M = spare_2M[0], spare_2M[1]
             for j in range(m):
                 place = columns_M[j] - first
-                stored_M[place] = u_N[i] * plan_NM[i, j] * v_M[j]
-                line_M[j], price_M[j] = stored_M[place], asked_M[place]
-        total = 0.0
+                line_M[j], price_M[j] = u * plan_NM[i, j] * v_M[j], asked_M[place]
+                stored_M[place] = line_M[j]
         for j in range(m):
-            total += line_M[j]
-            mass_M[j] += line_M[j]
-            cost += line_M[j] * price_M[j]
+            mass = np.float64(line_M[j])
+            total += mass
+            mass_M[j] += mass
+            priced += mass * price_M[j]
+            exponent += mass * reduced_NM[i, j]
+        cost += priced
+        error += abs(total - work.source_N[i])
         if scaled:
-            entropy -= total * _log(u_N[i])
-            for j in range(m):
-                entropy += line_M[j] * reduced_NM[i, j]
+            entropy += exponent - total * _log(u)
         else:
             for j in range(m):
-                entropy -= line_M[j] * _log(max(line_M[j], TINY))
-        error += abs(total - work.source_N[i])
+                mass = u * plan_NM[i, j] * v_M[j]
+                entropy -= mass * _log(max(mass, TINY))
     for j in range(m):
         error += abs(mass_M[j] - work.target_M[j])
         if scaled:

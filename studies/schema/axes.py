@@ -83,6 +83,30 @@ def exposure_of(rotation: int, number: int, languages: Sequence[str], *, low: fl
     )
 
 
+def withheld(languages: Sequence[str], *, lines: int, direct: Sequence[tuple[str, str]] = ()) -> Axis:
+    """Withhold the lines of each language in turn, after a rotation in which every language has its share of them.
+
+    ``all`` and each ``without-x`` have exactly ``lines`` lines in all, shared out evenly; ValueError where that does
+    not come out. With pairs, a rotation ``direct`` is ``all`` with direct lines of them.
+    """
+    number = len(languages)
+    if number < 2 or lines % number or lines % (number - 1):
+        raise ValueError(
+            f"{lines} lines cannot be shared out evenly over {number} languages and over {number - 1}; use two "
+            f"languages or more, and a multiple of {number * (number - 1)}"
+        )
+
+    def setting(label: str, without: str | None) -> Setting:
+        exposure = tuple((language, 0.0 if language == without else 1.0) for language in languages)
+        each = lines // (number if without is None else number - 1)
+        return Setting(label=label, assign=(("bitext.lines", each), ("bitext.exposure", exposure)))
+
+    all_seen = setting("all", None)
+    paired = Setting(label="direct", assign=(*all_seen.assign, ("bitext.direct", tuple(direct))))
+    settings = (setting(f"without-{language}", language) for language in languages)
+    return Axis(name="rotation", settings=(all_seen, *([paired] if direct else []), *settings))
+
+
 def assign(target: Any, path: str, value: Any) -> Any:
     """A copy of a frozen value with one field replaced; ValueError for a misspelt path or a value of another type."""
     head, rest = _field(target, path)

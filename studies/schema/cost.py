@@ -12,6 +12,7 @@ from studies.schema.execution import Execution
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     Architecture,
+    Bitext,
     LookUp,
     ModelType,
     Precision,
@@ -179,8 +180,9 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
 
     ``tokens_per_example`` counts every token that the trained encoder reads for one example; of a translator, those of
     one side, its sides taken to be equally long. Output layers are counted as well: a translator's reads the whole
-    lexicon for every token, that of pretraining for every masked one. The solver's own work is not in here; it is
-    measured in the journal.
+    lexicon for every token, that of pretraining for every masked one. The other side of a direct line is read by the
+    student once more, forward only: a third of the line. The solver's own work is not in here; it is measured in the
+    journal.
     """
     read: float
     match run:
@@ -202,7 +204,12 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
         case unknown:
             assert_never(unknown)
     per_token = 6 * (parameters_of(run).non_embedding + read) + 12 * attentions * width * tokens_per_example
-    return per_token * tokens_per_example * run.global_batch * run.schedule.steps
+    again = (
+        run.bitext.direct_lines / run.bitext.total_lines / 3
+        if isinstance(run, Student) and isinstance(run.bitext, Bitext)
+        else 0.0
+    )
+    return per_token * tokens_per_example * (1 + again) * run.global_batch * run.schedule.steps
 
 
 def state_bytes_per_rank(run: Run, execution: Execution) -> float:

@@ -8,8 +8,10 @@ from typing import assert_never
 from ir_measures.measures import Measure
 
 from studies.schema.added import ADDED
+from studies.schema.alignment import Alignment, AlignmentMeasure
 from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
+from studies.schema.objective import Objective, Transport, WeightedSum
 from studies.schema.objective_cost import objective_flops
 from studies.schema.run import Student
 
@@ -124,7 +126,83 @@ class DataCurve:
     compute: Compute | None = None
 
 
-Estimand = ResourceEffect | SystemComparison | DataCurve
+@dataclass(frozen=True, kw_only=True)
+class AlignmentImprovement:
+    """What exposure is worth, within a language, in the alignment that distillation brings (after minus before).
+
+    The primary contrast is how much larger that effect is under ``reference`` than under ``against``, labels of two
+    objectives, in the measure ``aligned``; the other measures of the family stand beside it. ``measure`` is the
+    retrieval measure that is reported with them. With ``compute``, students of a rung have the same FLOPs.
+    """
+
+    measure: Measure
+    alignment: Alignment
+    reference: str
+    against: str
+    aligned: AlignmentMeasure = AlignmentMeasure.TOKEN_OT
+    compute: Compute | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference == self.against:
+            raise ValueError(f"an improvement under {self.reference!r} is read against itself; name two objectives")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpsilonOptimum:
+    """Where a score is highest over the logarithm of epsilon: a parabola's top, by language and bitext.
+
+    Settings of the ``objective`` axis are epsilons, those of the ``bitext`` axis languages with a student of their own,
+    or one of ``joint``: labels of bitexts that all languages share. Between these every language has full and reduced
+    exposure, and in the first as its resource has it in life. The primary contrast is the optimum at reduced minus that
+    at full exposure, in decades, each of the mean curve of all languages under the joint students. ``search`` chose the
+    learning rate at each epsilon, on validation queries.
+    """
+
+    measure: Measure
+    joint: tuple[str, ...]
+    search: str
+    scale: Scale = Scale.LOGIT_OF_TEACHER_SHARE
+
+    def __post_init__(self) -> None:
+        if len(self.joint) < 2 or len(set(self.joint)) != len(self.joint):
+            raise ValueError(
+                f"an epsilon optimum is read from joint bitexts {', '.join(self.joint) or '(none)'}; name two or more, "
+                "between which the exposure of every language differs"
+            )
+        if not self.search.startswith("search_"):
+            raise ValueError(f"{self.search!r} is no search; name the one that chose the learning rate at each epsilon")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnseenDegradation:
+    """How far a score falls for a language that distillation never saw, and by how much further under one objective.
+
+    The degradation of a language is its score under students that had lines of it minus its score under students from
+    which they were withheld, on the same queries and after as many lines. In the rotation ``trained`` every language
+    has lines; in every other exactly one has none. ``reference`` and ``against`` are labels of objectives: the primary
+    contrast is the mean degradation under the first minus that under the second. With ``compute``, students have the
+    same FLOPs. In the rotation ``direct``, where there is one, the study's pairs have lines of their own: for these,
+    ``trained`` is the level at which both languages were seen with English alone.
+    """
+
+    measure: Measure
+    reference: str
+    against: str
+    trained: str
+    direct: str | None = None
+    compute: Compute | None = None
+
+    def __post_init__(self) -> None:
+        if self.reference == self.against:
+            raise ValueError(
+                f"the degradation under {self.reference!r} is read against that under the same objective; name two"
+            )
+
+
+Estimand = ResourceEffect | SystemComparison | DataCurve | AlignmentImprovement | EpsilonOptimum | UnseenDegradation
+
+NUM_EPSILONS = 5
+"""Epsilons that a parabola needs: its three coefficients and two to spare."""
 
 
 def check_estimand(
@@ -132,7 +210,7 @@ def check_estimand(
 ) -> None:
     """Raise ValueError unless the axes, with their ``labels``, and the rest of a declaration serve its estimand."""
     match estimand:
-        case ResourceEffect():
+        case ResourceEffect() | AlignmentImprovement():
             if law is None or hold_out is None:
                 raise ValueError("a resource effect is a curve over size; declare its law and the rung it holds out")
             if hold_out not in labels.get("rung", ()):
@@ -148,13 +226,51 @@ def check_estimand(
             _check_no_curve(estimand, law, hold_out)
             _check_label("reference", estimand.reference, "objective", labels, at_least=2)
             _check_label("amount", estimand.amount, "bitext", labels, at_least=2)
+        case EpsilonOptimum():
+            _check_no_curve(estimand, law, hold_out)
+            for label in estimand.joint:
+                _check_label("joint", label, "bitext", labels, at_least=2)
+            if len(labels.get("objective", ())) < NUM_EPSILONS:
+                raise ValueError(
+                    f"the objective axis has {len(labels.get('objective', ()))} epsilons, and a parabola needs "
+                    f"{NUM_EPSILONS}; give it more"
+                )
+        case UnseenDegradation():
+            _check_no_curve(estimand, law, hold_out)
+            for name in ("reference", "against"):
+                _check_label(name, getattr(estimand, name), "objective", labels, at_least=2)
+            _check_label("trained", estimand.trained, "rotation", labels, at_least=2)
+            if estimand.direct is not None:
+                _check_label("direct", estimand.direct, "rotation", labels, at_least=3)
+            if len(labels.get("rung", ())) > 1:
+                raise ValueError(f"an UnseenDegradation is read at one rung; the axis has {', '.join(labels['rung'])}")
         case unknown:
             assert_never(unknown)
 
 
 def compute_of(estimand: Estimand) -> Compute | None:
     """How the FLOPs of a study's students are counted; None where they are not compared."""
-    return estimand.compute
+    return None if isinstance(estimand, EpsilonOptimum) else estimand.compute
+
+
+def alignment_of(estimand: Estimand) -> Alignment | None:
+    """How the alignment of a study's students is measured; None where it is not."""
+    return estimand.alignment if isinstance(estimand, AlignmentImprovement) else None
+
+
+def check_alignment(alignment: Alignment, students: Mapping[str, Student]) -> None:
+    """Raise ValueError if a student, by what it is called, is trained at the epsilon that alignment is measured at."""
+    for name, run in students.items():
+        if alignment.epsilon in _epsilons(run.objective):
+            raise ValueError(
+                f"{name} is trained on transport at epsilon {alignment.epsilon}, and measured at it alignment would be "
+                "its training loss on other lines; give Alignment another epsilon"
+            )
+
+
+def _epsilons(objective: Objective) -> tuple[float, ...]:
+    terms = objective.terms if isinstance(objective, WeightedSum) else (objective,)
+    return tuple(term.epsilon for term in terms if isinstance(term, Transport))
 
 
 def check_compute(compute: Compute, students: Mapping[str, Student]) -> None:

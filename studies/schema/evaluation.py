@@ -1,12 +1,14 @@
 """What is asked of a finished run: which queries, how deep, which measures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
 from ir_measures.measures import Measure
 
+from studies.schema.added import ADDED
+from studies.schema.alignment import Alignment
 from studies.schema.collection import (
     TRAIN,
     Collection,
@@ -25,6 +27,15 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+
+
+Pair = tuple[str, str]
+"""The languages of queries and of passages."""
+
+
+def pair_name(pair: Pair) -> str:
+    """How a pair is called in results: ``sw-te`` is queries in Swahili, passages in Telugu."""
+    return "-".join(pair)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +84,20 @@ def _judged(collection: Collection) -> Mapping[str, bool]:
 class Evaluation:
     """Measures over the queries of a split, on rankings of ``depth`` passages.
 
+    With ``alignment``, also how alike a student reads the queries in English and in every other language.
+
+    English passages are read by the teacher. Of a student, ``pairs`` are asked as well: their passages are in another
+    language and read by the student itself.
+
     With ``retrieval`` those of its collections, each of a split of its own; without, those of the embedded collection.
     """
 
     measures: tuple[Measure, ...]
     depth: int = 100
     split: Split = Split.TEST
-    retrieval: tuple[Searched, ...] = ()
+    alignment: Alignment | None = field(default=None, metadata=ADDED)
+    pairs: tuple[Pair, ...] = field(default=(), metadata=ADDED)
+    retrieval: tuple[Searched, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.measures:
@@ -96,4 +114,9 @@ class Evaluation:
             raise ValueError(
                 f"collections are asked in {', '.join(asked)}; results stand by query language, so name one collection "
                 "for each, and another study for a second"
+            )
+        if self.retrieval and (self.pairs or self.alignment is not None):
+            raise ValueError(
+                "an evaluation asks published collections, and pairs or alignment of the embedded one; ask these in a "
+                "study of their own"
             )

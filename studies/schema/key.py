@@ -14,7 +14,7 @@ from ir_measures.measures import Measure
 
 from studies.schema.added import is_added
 from studies.schema.evaluation import Evaluation
-from studies.schema.run import Run, Translator
+from studies.schema.run import Run, Student, Translator
 from studies.schema.translation import PublishedTranslator
 
 KEY_LENGTH = 16
@@ -74,13 +74,16 @@ def translator_key(translator: Translator | PublishedTranslator) -> str:
     return run_key(translator) if isinstance(translator, Translator) else digest("translator/1", canonical(translator))
 
 
-def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str, version: int) -> str:
+def evaluation_key(
+    run: Run, evaluation: Evaluation, *, collection_revision: str, version: int, alignment_version: int | None = None
+) -> str:
     """The key of an evaluation; another collection or measure evaluates again and trains nothing.
 
-    ``version`` is that of the evaluating code. Which encoder reads which side follows from the run's type: a student
-    reads queries, its teacher reads passages.
+    ``version`` is that of the evaluating code, ``alignment_version`` that of the code that measures alignment, None
+    where it is not measured of this run. Which encoder reads which side follows from the run's type: a student reads
+    queries, its teacher reads English passages, and where pairs are asked of it the student reads theirs.
     """
-    described: Json = {
+    described: dict[str, Json] = {
         "run": run_key(run),
         "collection": collection_revision,
         "split": str(evaluation.split),
@@ -88,6 +91,10 @@ def evaluation_key(run: Run, evaluation: Evaluation, *, collection_revision: str
         "depth": evaluation.depth,
         "version": version,
     }
+    if alignment_version is not None:
+        described["alignment"] = {"asked": canonical(evaluation.alignment), "version": alignment_version}
+    if evaluation.pairs and isinstance(run, Student):
+        described["pairs"] = [{"queries": x, "passages": y, "passages_read_by": "student"} for x, y in evaluation.pairs]
     return digest("evaluation/1", described)
 
 

@@ -142,13 +142,15 @@ class Bitext:
     """Parallel lines drawn from a collection.
 
     A language with exposure ``e`` gets ``round(e * lines)`` lines; ``lexical_coverage`` is the share of names that
-    occur in any line at all. These two are the only knobs of resource, and they are declared apart.
+    occur in any line at all. These two are the only knobs of resource, and they are declared apart. English is on the
+    other side of a line, but for each pair (x, y) of ``direct``: of the lines of x every second has y there instead.
     """
 
     collection: Atlas
     lines: int
     exposure: tuple[tuple[str, float], ...]
     lexical_coverage: float = 1.0
+    direct: tuple[tuple[str, str], ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         at_least(self, 1, "lines")
@@ -163,6 +165,26 @@ class Bitext:
                 raise ValueError(f"exposure of {language} is {share}; it is a share between 0 and 1")
         if not 0.0 < self.lexical_coverage <= 1.0:
             raise ValueError(f"lexical_coverage is {self.lexical_coverage}; it is a share above 0, at most 1")
+        shares = dict(self.exposure)
+        sources = [source for source, _ in self.direct]
+        for source, other in self.direct:
+            if source == other or not {source, other} <= shares.keys() or sources.count(source) > 1:
+                raise ValueError(
+                    f"Bitext.direct pairs {source} with {other}; pair a language of {', '.join(shares)} with one other"
+                )
+            if not (shares[source] and shares[other]):
+                raise ValueError(f"Bitext.direct pairs {source} with {other}, but one of them has exposure 0")
+
+    @property
+    def total_lines(self) -> int:
+        """Lines of all languages together."""
+        return sum(round(share * self.lines) for _, share in self.exposure)
+
+    @property
+    def direct_lines(self) -> int:
+        """Lines without English."""
+        shares = dict(self.exposure)
+        return sum(round(shares[source] * self.lines) // 2 for source, _ in self.direct)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,6 +325,11 @@ class Student:
             case Teacher() as teacher, Bitext() as bitext:
                 _check_training(self, teacher.collection)
                 _check_bitext(teacher, bitext)
+                if bitext.direct and uses_idf(self.objective):
+                    raise ValueError(
+                        "marginals idf weigh the tokens of English sides, and direct lines have none; use uniform "
+                        "marginals"
+                    )
                 if self.pretraining is not None:
                     _check_pretraining(self, self.pretraining, teacher.collection)
             case PublishedTeacher(), ParallelText() as lines:

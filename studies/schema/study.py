@@ -3,7 +3,7 @@
 Everything is checked when the study is written: a misspelt path in an axis fails at import.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
@@ -15,20 +15,26 @@ from ir_measures.measures import Measure
 from studies.schema.asked import check_retrieval, is_english
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.estimand import (
+    AlignmentImprovement,
     DataCurve,
+    EpsilonOptimum,
     Estimand,
     Law,
     ResourceEffect,
     Scale,
     SystemComparison,
+    UnseenDegradation,
+    alignment_of,
+    check_alignment,
     check_compute,
     check_estimand,
     compute_of,
 )
-from studies.schema.evaluation import Evaluation, Searched, Split
+from studies.schema.evaluation import Evaluation, Pair, Searched, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
+from studies.schema.over_epsilon import check_epsilons
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import Role
@@ -46,9 +52,12 @@ from studies.schema.run import (
     Translator,
 )
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
+from studies.schema.withheld import withheld_by
 
 __all__ = [
+    "AlignmentImprovement",
     "DataCurve",
+    "EpsilonOptimum",
     "Estimand",
     "Labels",
     "Law",
@@ -57,6 +66,8 @@ __all__ = [
     "Scale",
     "Study",
     "SystemComparison",
+    "UnseenDegradation",
+    "bitexts",
     "check_batches",
     "expand",
     "recipe",
@@ -98,7 +109,9 @@ class Study:
     ``hold_out`` is the label of the rung that no fit may see, ``law`` the primary form; both belong to a curve over
     size. ``ties`` assign what depends on several axes. ``rivals`` are systems that need no training, but for
     :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train on each student's bitext
-    from each student's seed. A changed recipe needs a new ``version``: the storage refuses one under an old name.
+    from each student's seed. Students are asked ``pairs`` as well, whose passages they read themselves. A changed
+    recipe needs a new ``version``: the storage refuses one under an old name.
+
     Students of a published teacher are asked the collections of ``retrieval``, the teacher those in English, and
     ``split`` plays no part.
     """
@@ -120,6 +133,7 @@ class Study:
     executions: tuple[tuple[str, Execution], ...] = ()
     translator: Translator | PublishedTranslator | None = None
     decoding: Decoding = GREEDY
+    pairs: tuple[Pair, ...] = ()
     retrieval: tuple[Searched, ...] = ()
 
     def __post_init__(self) -> None:
@@ -146,6 +160,12 @@ class Study:
                 f"{Role.TRANSLATED} and a translator go together, give both or neither"
             )
         _ = self.evaluation
+        known = self.base.teacher.collection.languages if isinstance(self.base.teacher, Teacher) else ()
+        for pair in self.pairs:
+            if len(set(pair)) != 2 or not set(pair) <= set(known):
+                raise ValueError(
+                    f"pair {pair_name(pair)} is not of two languages of the embedded collection: {', '.join(known)}"
+                )
         points = expand(self)
         check_retrieval(
             self.name,
@@ -161,12 +181,27 @@ class Study:
                 raise ValueError(f"an execution is given for rung {name!r}, which is none of {', '.join(labels)}")
         for point in points:
             check_batches(point.run, self.execution_of(point))
+        students = {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT}
+        if isinstance(self.estimand, UnseenDegradation):
+            withheld_by(self.estimand, bitexts(points), self.pairs)
         if compute := compute_of(self.estimand):
-            check_compute(compute, {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT})
+            check_compute(compute, students)
+        if alignment := alignment_of(self.estimand):
+            check_alignment(alignment, students)
+        if isinstance(self.estimand, EpsilonOptimum):
+            asked = [p for p in points if p.role is Role.STUDENT]
+            check_epsilons(self.estimand, [(p.labels.objective, p.labels.bitext, _student(p)) for p in asked])
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(measures=self.measures, depth=self.depth, split=self.split, retrieval=self.retrieval)
+        return Evaluation(
+            measures=self.measures,
+            depth=self.depth,
+            split=self.split,
+            alignment=alignment_of(self.estimand),
+            pairs=self.pairs,
+            retrieval=self.retrieval,
+        )
 
     def execution_of(self, point: Point) -> Execution:
         return dict(self.executions).get(point.labels.rung, self.execution)
@@ -219,6 +254,17 @@ def expand(study: Study) -> tuple[Point, ...]:
     return tuple(points.values())
 
 
+def bitexts(points: Iterable[Point]) -> dict[str, Bitext]:
+    """The students' bitext in each rotation, by its label; ValueError where it depends on another axis too."""
+    found: dict[str, Bitext] = {}
+    for point in points:
+        if point.role is Role.STUDENT:
+            bitext = _embedded(_student(point).bitext)
+            if found.setdefault(point.labels.rotation, bitext) != bitext:
+                raise ValueError(f"students of rotation {point.labels.rotation} differ in bitext; give them one")
+    return found
+
+
 def recipe(study: Study) -> dict[str, Json]:
     """What is recorded of a study under its version, and may not change under it: every run, fully described."""
     described: dict[str, Json] = {
@@ -239,6 +285,8 @@ def recipe(study: Study) -> dict[str, Json]:
     if study.translator is not None:
         described["translator"] = canonical(study.translator)
         described["decoding"] = canonical(study.decoding)
+    if study.pairs:
+        described["pairs"] = canonical(study.pairs)
     if study.retrieval:
         described["retrieval"] = canonical(study.retrieval)
     return described
@@ -282,8 +330,8 @@ def _pretraining(student: Point) -> Point | None:
 def _embedded(bitext: Bitext | ParallelText) -> Bitext:
     if isinstance(bitext, ParallelText):
         raise ValueError(
-            "a dictionary and a translator of one's own are learned from the embedded collection's lines alone; with "
-            f"parallel text leave the rival {Role.DICTIONARY} out, and name a PublishedTranslator"
+            "a dictionary, a translator of one's own and withheld languages are read off the embedded collection's "
+            f"lines alone; with parallel text leave the rival {Role.DICTIONARY} out, and name a PublishedTranslator"
         )
     return bitext
 

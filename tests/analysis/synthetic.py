@@ -1,7 +1,7 @@
 """A study with planted effects, recorded in a real MLflow store the way the harness records one."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,14 +19,25 @@ from scipy.stats import norm
 
 from analysis.frame import Labels, RunRecord, query_scores
 from studies import ladders
-from studies.schema.axes import Tie, cross, rotations, seeds, vary
+from studies.schema.axes import Tie, cross, rotations, seeds, vary, withheld
 from studies.schema.cost import parameters_of
+from studies.schema.evaluation import pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
 from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Preparatory, Schedule, Student, Teacher
-from studies.schema.study import DataCurve, Law, Point, ResourceEffect, Study, SystemComparison, expand
+from studies.schema.study import (
+    DataCurve,
+    EpsilonOptimum,
+    Law,
+    Point,
+    ResourceEffect,
+    Study,
+    SystemComparison,
+    UnseenDegradation,
+    expand,
+)
 
 LANGUAGES = ("de", "fr", "sw", "te", "ru", "bn")
 MEASURES = ("nDCG@10", "AP", "Success@1")
@@ -117,13 +128,65 @@ def amounts() -> Study:
     )
 
 
+EPSILONS = (0.002, 0.005, 0.0126, 0.0316, 0.0794, 0.2, 0.5)
+
+
+def optima() -> Study:
+    """Seven epsilons under two joint bitexts and for one language alone."""
+    joint = {
+        name: tuple((code, 0.1 if (place % 2 == 0) == low else 1.0) for place, code in enumerate(LANGUAGES))
+        for name, low in (("joint", True), ("swapped", False))
+    }
+    alone = {code: tuple((each, float(each == code)) for each in LANGUAGES) for code in ("sw",)}
+    return Study(
+        name="planted_optima",
+        version="2026.11.26",
+        question="Which epsilon is best?",
+        base=_BASE,
+        axes=cross(
+            ladders.ATLAS.axis("atlas-13k"),
+            vary("objective", "objective", {f"{epsilon:g}": Transport(epsilon=epsilon) for epsilon in EPSILONS}),
+            vary("bitext", "bitext.exposure", joint | alone),
+        ),
+        measures=(nDCG @ 10, AP),
+        estimand=EpsilonOptimum(measure=nDCG @ 10, joint=("joint", "swapped"), search="search_planted"),
+        rivals=(),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
+PAIRS = (("sw", "de"), ("te", "bn"))
+UNSEEN_ROTATIONS = tuple(setting.label for setting in withheld(LANGUAGES, lines=6000, direct=PAIRS).settings)
+
+
+def unseen(*, num_seeds: int = 2) -> Study:
+    """Two objectives at one rung, the lines of each language withheld in turn."""
+    return Study(
+        name="planted_unseen",
+        version="2026.11.26",
+        question="What is lost on a language never seen?",
+        base=_BASE,
+        axes=cross(
+            vary("objective", "objective", {label: OBJECTIVES[label] for label in ("ot", "mse")}),
+            withheld(LANGUAGES, lines=6000, direct=PAIRS),
+            seeds(num_seeds),
+        ),
+        measures=(nDCG @ 10, AP, Success @ 1),
+        estimand=UnseenDegradation(measure=nDCG @ 10, reference="ot", against="mse", trained="all", direct="direct"),
+        pairs=PAIRS,
+        rivals=(Role.COPY_THROUGH, Role.DICTIONARY),
+        execution=Execution(workers=1, micro_batch=64),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """What is planted, on the logit of the teacher's share, as functions of x = log10(N / 10,000).
 
     ``shifts`` are added to the students of an objective, and half a logit for each doubling of 1,000 lines of bitext.
     ``correlation`` is that of queries about one entity (Gaussian copula), ``seed_noise`` the standard deviation of a
-    training, in logits.
+    training, in logits. With ``optima``, epsilons by exposure, a student loses ``bend`` logits per squared decade
+    between its epsilon and that of its exposure.
     """
 
     level: float = 0.6
@@ -135,6 +198,13 @@ class Truth:
     num_entities: int = 60
     queries_per_entity: int = 5
     shifts: Mapping[str, float] = field(default_factory=dict)
+    optima: Mapping[float, float] = field(default_factory=dict)
+    bend: float = 1.0
+
+    def loss_at(self, run: Student, exposure: float) -> float:
+        if exposure not in self.optima or not isinstance(run.objective, Transport):
+            return 0.0
+        return self.bend * float(np.log10(run.objective.epsilon / self.optima[exposure])) ** 2
 
     def effect_at(self, size: int) -> float:
         return self.effect + self.effect_slope * float(np.log10(size / 1e4))
@@ -169,8 +239,22 @@ def graded_scores(truth: Truth, means: Mapping[str, float], rng: np.random.Gener
     return rows
 
 
+Columns = Callable[[Point, Mapping[str, Any]], Mapping[str, Sequence[float]]]
+"""Further columns of a run's per-query rows."""
+
+
+def no_columns(point: Point, rows: Mapping[str, Any]) -> Mapping[str, Sequence[float]]:
+    return {}
+
+
 def write_store(
-    root: Path, declared: Study, truth: Truth, *, seed: int = 0, states: Mapping[str, str] | None = None
+    root: Path,
+    declared: Study,
+    truth: Truth,
+    *,
+    seed: int = 0,
+    states: Mapping[str, str] | None = None,
+    columns: Columns = no_columns,
 ) -> str:
     """Record every run of a study under ``root`` and return the tracking address.
 
@@ -185,7 +269,9 @@ def write_store(
     for place, point in enumerate(expand(declared)):
         state = (states or {}).get(point.key, "finished")
         if state != "absent":
-            _write_run(client, experiment, parent, declared, point, truth, state, seed, place, root / "scratch")
+            _write_run(
+                client, experiment, parent, declared, point, truth, state, seed, place, root / "scratch", columns
+            )
     return uri
 
 
@@ -200,6 +286,7 @@ def _write_run(
     seed: int,
     place: int,
     scratch: Path,
+    columns: Columns,
 ) -> None:
     tags = {
         "mlflow.parentRunId": parent,
@@ -228,13 +315,13 @@ def _write_run(
     rows = graded_scores(truth, _means(truth, point, seed, place), np.random.default_rng(seed))
     folder = scratch / point.key
     folder.mkdir(parents=True)
-    parquet.write_table(arrow.table(rows), folder / "per_query.parquet")
+    parquet.write_table(arrow.table(rows | dict(columns(point, rows))), folder / "per_query.parquet")
     (folder / "measures.json").write_text(json.dumps(_measures(rows, point)))
     client.log_artifacts(run, str(folder), "evaluation")
     client.set_terminated(run)
 
 
-def records(declared: Study, truth: Truth, *, seed: int = 0) -> dict[str, RunRecord]:
+def records(declared: Study, truth: Truth, *, seed: int = 0, columns: Columns = no_columns) -> dict[str, RunRecord]:
     """The runs of :func:`write_store` as they ought to be read back, without a store."""
     found = {}
     for place, point in enumerate(expand(declared)):
@@ -260,7 +347,7 @@ def records(declared: Study, truth: Truth, *, seed: int = 0) -> dict[str, RunRec
                 rows["entity"],
                 rows["seen"],
                 rows["cognate"],
-                {measure: rows[measure] for measure in MEASURES},
+                {measure: rows[measure] for measure in MEASURES} | dict(columns(point, rows)),
             ),
             series={},
         )
@@ -276,7 +363,13 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
             assert isinstance(point.run, Student)
             noise = truth.seed_noise * float(np.random.default_rng([seed, 7, place]).standard_normal())
             noise += truth.shifts.get(point.labels.objective, 0.0) + 0.5 * float(np.log2(point.run.bitext.lines / 1000))
-            logits = {code: truth.logit(size, code, share) for code, share in point.run.bitext.exposure}
+            logits = {
+                code: truth.logit(size, code, share) - truth.loss_at(point.run, share)
+                for code, share in point.run.bitext.exposure
+            }
+            if point.labels.rotation in UNSEEN_ROTATIONS:
+                own = 0.5 if point.run.bitext.direct else 0.0
+                logits |= {pair_name(pair): logits[pair[0]] - 0.5 + own for pair in PAIRS}
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
         case Role.UNTRAINED:
             return dict.fromkeys(LANGUAGES, 0.02)
@@ -294,7 +387,7 @@ def _measures(rows: Mapping[str, Any], point: Point) -> dict[str, Any]:
     languages = np.array(rows["language"])
     codes = list(dict.fromkeys(rows["language"]))
     means = {
-        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes}
+        measure: {code: float(np.array(rows[measure])[languages == code].mean()) for code in codes if "-" not in code}
         for measure in MEASURES
     }
     bitext = getattr(point.run, "bitext", None)

@@ -143,6 +143,23 @@ def test_two_choices_have_no_surface() -> None:
     assert "batch, beta is a choice" in found.rungs[0].optimum.reason
 
 
+def test_a_lone_choice_is_drawn_by_score_and_no_surface_is_spoken_of() -> None:
+    search = replace(SEARCH, space=(BATCH,), first=())
+    frame = planted(SEARCH)
+    both = list(frame.runs.items())[:2]
+    runs = {
+        key: replace(run, sampled={"batch": label}) for (key, run), label in zip(both, ("small", "large"), strict=True)
+    }
+    found = found_by(search, replace(frame, runs=runs))
+    figure = draw_surface(search, found.rungs[0])
+    best_last = sorted(found.rungs[0].trials, key=lambda trial: trial.score or 0.0)
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert drawn == [trial.sampled["batch"] for trial in best_last]
+    text = page(found, {found.rungs[0].name: svg(figure)})
+    assert "Trials by what was tried." in text
+    assert "quadratic surface" not in text
+
+
 def test_search_without_a_trial_says_how_to_run_it() -> None:
     with pytest.raises(ValueError, match="python -m harness search search_epsilon_lr"):
         found_by(SEARCH, replace(planted(SEARCH), runs={}))

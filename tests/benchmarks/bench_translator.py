@@ -1,8 +1,9 @@
 """Which learning rate the atlas' translator wants: python -m tests.benchmarks.bench_translator [RATE ...]
 
-Six rates, as many as ``search_objectives`` tries for every objective, each trained to the end on the bitext of
-rotation 0 and judged by chrF over validation queries; test queries are not read. Runs in this process on one thread,
-with AdamW and the batches of a real run. The best rate belongs into ``bases.ATLAS_TRANSLATOR``.
+The six rates that ``search_objectives`` tries for every objective, each with the schedule that the translator of
+``objectives_compared`` has, trained to the end on the bitext of rotation 0 and judged by chrF over validation queries;
+test queries are not read. Runs in this process on one thread, with AdamW and the batches of a real run. The best rate
+belongs into ``bases.ATLAS_TRANSLATOR``.
 """
 
 import statistics
@@ -21,15 +22,16 @@ from harness.data.batches import BatchOrder
 from harness.data.names import ENGLISH
 from harness.sharding import adamw
 from harness.translator import QueryTranslator, build_translator
-from studies.bases import ATLAS_LANGUAGES, ATLAS_TRANSLATOR
+from studies.bases import ATLAS_LANGUAGES
+from studies.objectives_compared import STUDY
 from studies.schema.axes import exposure_of
 from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.run import Translator
 from studies.schema.storage import Storage
 from studies.schema.translation import GREEDY
+from studies.search_objectives import RATES
 
-RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 QUERIES = 100
 """Validation queries of each language that are translated."""
 
@@ -68,15 +70,16 @@ def chrf(storage: Storage, run: Translator, translator: QueryTranslator) -> tupl
 
 
 def main(rates: Sequence[float]) -> None:
+    assert isinstance(STUDY.translator, Translator)
     torch.set_num_threads(1)
     print(f"{'rate':>7}  {'chrF full':>9}  {'reduced':>7}  {'s':>5}")
     with tempfile.TemporaryDirectory() as folder:
         storage = Storage.at(Path(folder))
         for rate in rates:
             run = replace(
-                ATLAS_TRANSLATOR,
-                bitext=replace(ATLAS_TRANSLATOR.bitext, exposure=EXPOSURE),
-                optimiser=replace(ATLAS_TRANSLATOR.optimiser, learning_rate=rate),
+                STUDY.translator,
+                bitext=replace(STUDY.translator.bitext, exposure=EXPOSURE),
+                optimiser=replace(STUDY.translator.optimiser, learning_rate=rate),
             )
             began = time.monotonic()
             translator = trained(storage, run)

@@ -1,7 +1,7 @@
 """Bitext of the embedded collection: its two knobs are exact, and nothing that is tested on leaks into it."""
 
 from collections import defaultdict
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -60,6 +60,23 @@ def test_bitext_lines_are_distinct_and_say_the_same_in_both_languages(atlas: Atl
             assert all(names[name][line.language] in line.text for name in line.names)
             assert all(names[name][ENGLISH] in line.english for name in line.names)
             assert line.id == f"{line.language}-{composition_id(line.names)}"
+
+
+def test_direct_lines_are_every_second_line_of_their_language_and_the_others_keep_english(atlas: AtlasData) -> None:
+    plain = declared(atlas, 100, th=0.5)
+    paired = replace(plain, direct=(("de", "sw"), ("th", "bn")))
+    assert atlas.direct(plain) == ()
+    kept, direct, full = atlas.bitext(paired), atlas.direct(paired), by_language(atlas.bitext(plain))
+    assert len(kept) + len(direct) == paired.total_lines == plain.total_lines
+    assert len(direct) == paired.direct_lines == 50 + 25
+    assert by_language(kept)["de"] == full["de"][::2]
+    assert by_language(kept)["sw"] == full["sw"]
+    assert [line.id for line in direct if line.language == "th"] == [line.id for line in full["th"][1::2]]
+    for line in direct:
+        assert (line.language, line.into) in paired.direct
+        for code, text in ((line.language, line.text), (line.into, line.other)):
+            assert all(atlas.content.name_of[name][code] in text for name in line.names)
+    assert atlas.names_in(paired) == atlas.names_in(plain)
 
 
 def test_bitext_of_two_languages_shares_its_english_side(atlas: AtlasData) -> None:

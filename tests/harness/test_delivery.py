@@ -55,6 +55,12 @@ def test_aggregates_of_translated_queries_say_how_good_the_translations_are() ->
     assert found == {"AP": 0.5, "translation.chrf": 50.0, "translation.bleu": 25.0, "translation.empty": 3.0}
 
 
+def test_aggregates_of_alignment_are_means_over_languages() -> None:
+    aligned = {"clca_mexa.before": {"de": 0.25, "sw": 0.0}, "clca_mexa.after": {"de": 0.5, "sw": 0.25}}
+    found = aggregates({"measures": {"AP": {"de": 0.5, "sw": 0.5}}, "exposure": {}, "alignment": aligned}, "AP")
+    assert found == {"AP": 0.5, "alignment.clca_mexa.before": 0.125, "alignment.clca_mexa.after": 0.375}
+
+
 def test_aggregates_without_the_primary_measure_are_refused() -> None:
     with pytest.raises(ValueError, match="lacks the primary measure"):
         aggregates({"measures": {"AP": {"de": 0.5}}, "exposure": {}}, "nDCG@10")

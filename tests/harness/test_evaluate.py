@@ -19,14 +19,17 @@ from hypothesis import strategies as st
 from ir_measures import AP, RR, Measure, P, Qrel, R, ScoredDoc, Success, nDCG
 
 from harness import evaluation_key, translations
+from harness.alignment import alignment_scores
 from harness.assemble import passage_vectors, sequences, trained
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
 from harness.encoders import build
-from harness.evaluate import SCHEMA, Result, _means, _write_trec, evaluate, languages, score
+from harness.evaluate import SCHEMA, evaluate, languages
 from harness.evaluation_key import key_of
+from harness.scoring import Result, means, score, write_trec
 from harness.vectors import encode
 from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.schema.alignment import COLUMNS, Alignment, AlignmentMeasure, Stage, column_name
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -105,8 +108,8 @@ def test_means_are_over_the_queries_of_each_language() -> None:
         {"language": "sw", "AP": 0.25, "RR": 1.0},
         {"language": "de", "AP": 0.5, "RR": 0.5},
     ]
-    assert _means(rows, (AP, RR)) == {"AP": {"de": 0.75, "sw": 0.25}, "RR": {"de": 0.25, "sw": 1.0}}
-    assert _means([], (AP,)) == {"AP": {}}
+    assert means(rows, (AP, RR)) == {"AP": {"de": 0.75, "sw": 0.25}, "RR": {"de": 0.25, "sw": 1.0}}
+    assert means([], (AP,)) == {"AP": {}}
 
 
 def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
@@ -122,7 +125,7 @@ def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
         "de": Result(asked=("c",), ranking=[ScoredDoc("q1", "a", 7.0)], scores={}),
     }
     for name in ("one.trec.gz", "two.gz"):
-        _write_trec(tmp_path / name, results, "tag")
+        write_trec(tmp_path / name, results, "tag")
         monkeypatch.setattr(time, "time", lambda: 2e9)
     assert (tmp_path / "one.trec.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
     text = gzip.decompress((tmp_path / "one.trec.gz").read_bytes()).decode()
@@ -156,6 +159,20 @@ def test_evaluation_key_moves_with_what_is_measured_and_not_with_how_it_is_run(m
     assert key_of(ATLAS_TEACHER, ASKED) == keys[0]
 
 
+def test_alignment_is_another_evaluation_of_students_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    aligned = replace(ASKED, alignment=Alignment(epsilon=0.01))
+    assert key_of(ATLAS_TEACHER, aligned) == key_of(ATLAS_TEACHER, ASKED)
+    keys = [
+        key_of(OPTICAL_ATLAS, ASKED),
+        key_of(OPTICAL_ATLAS, aligned),
+        key_of(OPTICAL_ATLAS, replace(ASKED, alignment=Alignment(epsilon=0.02))),
+    ]
+    monkeypatch.setattr(evaluation_key, "ALIGNMENT_VERSION", evaluation_key.ALIGNMENT_VERSION + 1)
+    keys.append(key_of(OPTICAL_ATLAS, aligned))
+    assert len(set(keys)) == len(keys)
+    assert key_of(OPTICAL_ATLAS, ASKED) == keys[0]
+
+
 def test_teacher_is_asked_in_english_and_all_others_in_every_language() -> None:
     others = OPTICAL_ATLAS.teacher.collection.languages
     assert languages(ATLAS_TEACHER) == (ENGLISH,)
@@ -177,6 +194,36 @@ def storage(atlas_storage: Storage) -> Storage:
 @pytest.fixture(scope="module")
 def evaluated(storage: Storage) -> Path:
     return evaluate(storage, TEACHER, ASKED)
+
+
+ALIGNED = Evaluation(measures=(AP,), alignment=Alignment(epsilon=0.01))
+
+
+def test_student_is_aligned_before_and_after(storage: Storage) -> None:
+    """Every query has both stages, and what is recorded by language are their means."""
+    run = replace(OPTICAL_ATLAS, teacher=TEACHER, seed=3)
+    with storage.publish(storage.final(run_key(run))) as folder:
+        build(run.rung, TEACHER.token_size, dropout=0.0, seed=4).save(folder)
+    folder = evaluate(storage, run, ALIGNED)
+    summary = json.loads((folder / "measures.json").read_text())
+    assert set(summary["alignment"]) == {column_name(each, stage) for each in AlignmentMeasure for stage in Stage}
+    rows = pq.read_table(folder / "per_query.parquet").to_pylist()
+    for column in COLUMNS:
+        assert max(abs(row[f"{column}.after"] - row[f"{column}.before"]) for row in rows) > 0.01
+    for name, by_language in summary["alignment"].items():
+        assert set(by_language) == set(run.teacher.collection.languages)
+        assert all(-0.2 < value <= 1.0 for value in by_language.values()), name
+    german = [row["clca_mexa.after"] for row in rows if row["language"] == "de"]
+    assert summary["alignment"]["clca_mexa.after"]["de"] == pytest.approx(fmean(german))
+
+
+def test_student_that_keeps_the_weights_it_starts_with_improves_by_nothing(storage: Storage) -> None:
+    run = replace(OPTICAL_ATLAS, teacher=TEACHER, seed=5)
+    kept = build(run.rung, TEACHER.token_size, dropout=0.0, seed=5)
+    asked = replace(ALIGNED, split=Split.VALIDATION)
+    for rows in alignment_scores(storage, run, kept, asked, Alignment(epsilon=0.01)).values():
+        for row in rows.values():
+            assert all(row[f"{column}.after"] == pytest.approx(row[f"{column}.before"], abs=1e-5) for column in COLUMNS)
 
 
 def test_evaluation_has_a_row_for_every_test_query_and_says_what_it_is(evaluated: Path, atlas: AtlasData) -> None:
@@ -303,3 +350,34 @@ def test_translator_that_never_says_anything_scores_zero(
     summary = json.loads((evaluate(storage, run, BRIEFLY) / "measures.json").read_text())
     assert {value for found in summary["measures"].values() for value in found.values()} == {0.0}
     assert sum(summary["translation"]["empty"].values()) == sum(summary["queries"].values())
+
+
+def test_student_reads_the_passages_of_a_pair_and_its_means_stand_apart(
+    storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evaluate.languages", lambda run: ("de",))
+    bitext = replace(OPTICAL_ATLAS.bitext, lines=20)
+    student = replace(OPTICAL_ATLAS, teacher=TEACHER, bitext=bitext, seed=11)
+    encoder = build(student.rung, TEACHER.token_size, dropout=0.0, seed=11)
+    with storage.publish(storage.final(run_key(student))) as folder:
+        encoder.save(folder)
+    folder = evaluate(storage, student, Evaluation(measures=(AP,), depth=10, pairs=(("de", "sw"),)))
+    summary = json.loads((folder / "measures.json").read_text())
+    rows = pq.read_table(folder / "per_query.parquet").to_pylist()
+    assert set(summary["measures"]["AP"]) == set(summary["queries"]) == {"de"}
+    across = [row for row in rows if row["language"] == "de-sw"]
+    assert [row["query"] for row in across] == [query.id for query in atlas.queries[Split.TEST]]
+    assert summary["pairs"]["AP"] == {"de-sw": pytest.approx(fmean(row["AP"] for row in across))}
+    query = atlas.queries[Split.TEST][0]
+    found = {
+        entry.doc_id: entry.score
+        for entry in trec_run(gzip.decompress((folder / "run.trec.gz").read_bytes()).decode())
+        if entry.query_id == f"de-sw.{query.id}"
+    }
+    assert len(found) == 10
+    lists = atlas.name_lists("sw")
+    texts = [query.texts["de"], *(lists[passage] for passage in found)]
+    vectors = encode(encoder, sequences(atlas, texts, student.rung), torch.device("cpu"))
+    asked, *read = torch.split(vectors.tokens_TH, vectors.lengths.tolist())
+    for passage, own in zip(found, read, strict=True):
+        assert found[passage] == pytest.approx(loop_maxsim(asked, own), abs=1e-4)

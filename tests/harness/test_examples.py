@@ -173,3 +173,35 @@ def test_relevant_passages_of_a_group_are_those_that_answer_the_query(order: lis
 def test_ranking_examples_are_as_long_as_their_passages() -> None:
     examples = ranking(2)
     assert examples.lengths.tolist() == [4, 5, 2, 1, 2, 2]
+
+
+def test_direct_lines_are_drawn_to_the_students_own_vectors_and_those_get_no_gradient() -> None:
+    """A mixed batch is the mean of its lines, each beside its own target; the other side is a constant."""
+    english = bitext()
+    others = Sequences.of([[20, 21], [22, 23, 24, 25, 26]], PADDING)
+    source = english.source.texts.followed_by(Sequences.of([[16, 17, 18], [19]], PADDING))  # type: ignore[attr-defined]
+    mixed = BitextExamples(
+        source=source,
+        english_of=np.array([2, 0, 1, 2, 3, 4]),
+        teacher=english.teacher,
+        criterion=english.criterion,
+        direct=others,
+    )
+    assert source.lengths.tolist() == [3, 1, 5, 2, 3, 1]
+    encoder = build(ATLAS.rungs[0][0], 8, dropout=0.0, seed=2)
+    whole, _ = mixed.loss(encoder, np.array([4, 1, 5, 0]), CPU)
+    alone = [english.loss(encoder, np.array([line]), CPU)[0] for line in (1, 0)]
+    for line in (0, 1):
+        ids_BN, mask_BN = others.padded(np.array([line]))
+        own = Ragged(tokens_TH=encoder(ids_BN, mask_BN).detach()[mask_BN], lengths=mask_BN.sum(dim=1))
+        beside = BitextExamples(
+            source=source, english_of=np.array([0] * 6), teacher=CachedTeacher(own), criterion=english.criterion
+        )
+        alone.append(beside.loss(encoder, np.array([4 + line]), CPU)[0])
+    expected = torch.stack(alone).mean()
+    assert float(whole.detach()) == pytest.approx(float(expected.detach()), abs=LOSS_TOLERANCE)
+    gradients = [torch.autograd.grad(loss, list(encoder.parameters()), allow_unused=True) for loss in (whole, expected)]
+    for left, right in zip(*gradients, strict=True):
+        assert (left is None) == (right is None)
+        if left is not None and right is not None:
+            torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-3)

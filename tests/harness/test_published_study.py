@@ -15,10 +15,11 @@ from harness.assemble import materials, model_of, reading_tokenizer
 from harness.available import check_available
 from harness.collections_read import read
 from harness.data.own_tokenizer import own_tokenizer
-from harness.evaluate import evaluate, score
+from harness.evaluate import evaluate
 from harness.examples import BitextExamples
 from harness.export import write_model
 from harness.published_teacher import LiveReader
+from harness.scoring import score
 from studies.schema.collection import Translator
 from studies.schema.key import run_key
 from studies.schema.objective import PooledMSE

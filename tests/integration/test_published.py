@@ -17,9 +17,9 @@ from analysis.declared import declared
 from analysis.report import report
 from harness.collections_read import read
 from harness.drills.results import point_differences
-from harness.evaluate import score
 from harness.evaluation_key import key_of
 from harness.export import export
+from harness.scoring import score
 from studies.schema.cost import parameters_of
 from studies.schema.record import Role
 from studies.schema.run import Student

@@ -8,7 +8,7 @@ import pytest
 
 from studies.catalogue import every_search, every_study, find, find_search, names, search_names
 from studies.schema.cost import parameters_of, state_bytes_per_rank
-from studies.schema.estimand import ResourceEffect, check_compute, compute_of
+from studies.schema.estimand import AlignmentImprovement, ResourceEffect, check_compute, compute_of
 from studies.schema.lineage import needs
 from studies.schema.record import Role
 from studies.schema.run import Student, System
@@ -86,7 +86,7 @@ def test_study_divides_its_batches_and_fits_somewhere(study: Study) -> None:
 
 @each
 def test_study_over_size_holds_out_the_largest_of_its_rungs(study: Study) -> None:
-    if not isinstance(study.estimand, ResourceEffect):
+    if not isinstance(study.estimand, ResourceEffect | AlignmentImprovement):
         assert study.hold_out is None
         return
     sizes = {

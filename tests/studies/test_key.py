@@ -212,7 +212,10 @@ def test_evaluation_key_changes_with_everything_that_can_change_a_number() -> No
         evaluation(split=Split.VALIDATION),
         evaluation(depth=1000),
         evaluation(version=2),
+        evaluation(pairs=(("de", "sw"),)),
+        evaluation(pairs=(("sw", "de"),)),
         *(evaluation(measures=others) for others in measures),
     ]
     assert len(set(asked)) == len(asked)
     assert evaluation() == asked[0]
+    assert evaluation(run=ATLAS_TEACHER, pairs=(("de", "sw"),)) == evaluation(run=ATLAS_TEACHER)

@@ -1,0 +1,51 @@
+"""Which learning rate does each epsilon want, for the joint student over seven pairs?
+
+Question
+    ``epsilon_by_pair`` is fair to an epsilon only if it is trained at a rate that suits it: a larger epsilon blurs the
+    plan, and a blurred plan has smaller gradients. Which peak learning rate is best at each of its epsilons, on
+    validation queries?
+Budget
+    The same four rates at every epsilon, each trained to the end of the study's schedule, one seed; nothing is given up
+    in the middle. In ``search_epsilon_lr``, with the same steps and rung, the best trials lay between 0.006 and 0.024.
+What the answer decides
+    ``epsilon_by_pair.RATES``: at each epsilon the best rate that was tried. Where that is the lowest or the highest of
+    the four, the rates have to be widened first. The students at these rates are the study's own, trained once.
+Status
+    Declared on 2026-11-26, before any of its trials.
+"""
+
+from dataclasses import replace
+
+from ir_measures import nDCG
+
+from studies.bases import ATLAS_EPSILONS, OPTICAL_SEVEN, shared_exposure
+from studies.ladders import ATLAS
+from studies.schema.execution import Execution
+from studies.schema.run import Schedule
+from studies.schema.search import Choice, LogUniform, Parameter, Search
+
+RUNG = "atlas-13k"
+RATES = (0.003, 0.006, 0.012, 0.024)
+
+SEARCH = Search(
+    name="search_epsilon_by_pair",
+    version="2026.11.26",
+    question="Which learning rate does each epsilon want, for the joint student over seven pairs?",
+    base=replace(
+        OPTICAL_SEVEN,
+        rung=next(rung for rung, _ in ATLAS.rungs if rung.name == RUNG),
+        bitext=replace(OPTICAL_SEVEN.bitext, exposure=shared_exposure(low_resource=0.1, others=1.0)),
+        schedule=Schedule(steps=400, warmup_steps=40),
+    ),
+    space=(
+        Parameter(name="epsilon", path="objective", domain=Choice(values=tuple(ATLAS_EPSILONS.items()))),
+        Parameter(
+            name="learning_rate", path="optimiser.learning_rate", domain=LogUniform(low=RATES[0], high=RATES[-1])
+        ),
+    ),
+    measure=nDCG @ 10,
+    trials=len(ATLAS_EPSILONS) * len(RATES),
+    seed=0,
+    first=tuple({"epsilon": label, "learning_rate": rate} for rate in RATES for label in ATLAS_EPSILONS),
+    execution=Execution(workers=1, micro_batch=256, checkpoint_every=400),
+)
