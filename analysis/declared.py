@@ -16,9 +16,10 @@ from studies.schema.estimand import (
     UnseenDegradation,
 )
 from studies.schema.evaluation import Pair
+from studies.schema.lineage import embedded
 from studies.schema.objective import Transport
 from studies.schema.record import Role, State
-from studies.schema.run import Bitext, Student
+from studies.schema.run import Student
 from studies.schema.study import Study, bitexts, expand
 from studies.schema.withheld import withheld_by
 
@@ -188,7 +189,6 @@ def declared_optimum(study: Study) -> DeclaredOptimum:
     """Read the declaration of an optimum over epsilon; ValueError for another estimand."""
     if not isinstance(study.estimand, EpsilonOptimum):
         raise ValueError(f"study {study.name} declares a {type(study.estimand).__name__}, not an EpsilonOptimum")
-    assert isinstance(study.base.bitext, Bitext)
     students = _students(study)
     labels = {point.key: point.labels for point in expand(study) if point.key in students}
     epsilons = {
@@ -201,7 +201,7 @@ def declared_optimum(study: Study) -> DeclaredOptimum:
         scale=str(study.estimand.scale),
         epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
         rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
-        languages=study.base.bitext.collection.languages,
+        languages=embedded(study.base)[1].collection.languages,
         bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
         joint=study.estimand.joint,
         search=study.estimand.search,

@@ -41,7 +41,8 @@ def read(storage: Storage, searched: Searched) -> Asked:
     declaration, original = searched.collection, passages_of(searched.collection)
     loaded, report = open_collection(storage, declaration, storage.data())
     topics, qrels = loaded.topics(searched.split, searched.language), loaded.qrels(searched.split)
-    passages, count = loaded.blocks, report.passages - report.empty
+    passages: Callable[[int], Iterator[Sequence[Document]]] = loaded.blocks
+    count = report.passages - report.empty
     if searched.pool is not None:
         # BM25 needs queries in the passages' language, so translated topics have the pool of their original.
         source = open_collection(storage, original, storage.data())[0] if original != declaration else loaded

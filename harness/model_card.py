@@ -97,7 +97,16 @@ def _data(run: Teacher | Student) -> Iterable[str]:
     match run:
         case Teacher():
             yield f"English queries of the collection `atlas {run.collection.revision}`, CLDR's names; {examples}."
-        case Student(bitext=ParallelText() as lines):
+        case Student():
+            yield from _lines(run.bitext, examples)
+        case unknown:
+            assert_never(unknown)
+
+
+def _lines(lines: Bitext | ParallelText, examples: str) -> Iterable[str]:
+    """What a student was distilled on."""
+    match lines:
+        case ParallelText():
             yield f"At most {lines.lines:,} lines of parallel text with English in all; {examples}. From the corpora:"
             yield ""
             for corpus in lines.corpora:
@@ -105,7 +114,7 @@ def _data(run: Teacher | Student) -> Iterable[str]:
                 yield f"- {corpus.name}, revision `{corpus.revision}`, licence: {licence}"
             yield ""
             yield from _shares([(language, lines.exposure_of(language)) for language in lines.languages])
-        case Student(bitext=Bitext() as lines):
+        case Bitext():
             yield (
                 f"At most {lines.lines:,} lines a language of bitext with English from the collection "
                 f"`atlas {lines.collection.revision}`, CLDR's names; {examples}."

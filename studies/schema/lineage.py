@@ -6,6 +6,7 @@ from studies.schema.objective import group_size_of
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     Atlas,
+    Bitext,
     LookUp,
     Preparatory,
     Pretraining,
@@ -27,6 +28,15 @@ def collection_of(run: Run) -> Atlas | None:
         case _:
             teacher = teacher_of(run)
             return teacher.collection if isinstance(teacher, Teacher) else None
+
+
+def embedded(run: Student) -> tuple[Teacher, Bitext]:
+    """The teacher and the lines of a student of the embedded collection; TypeError for one of published data."""
+    if not isinstance(run.teacher, Teacher) or not isinstance(run.bitext, Bitext):
+        raise TypeError(
+            f"a student of {type(run.teacher).__name__} on {type(run.bitext).__name__} reads published data"
+        )
+    return run.teacher, run.bitext
 
 
 def needs(run: Run) -> tuple[Trained, ...]:

@@ -18,6 +18,7 @@ from studies.gap_by_size_miracl import LANGUAGES, STUDY
 from studies.parallel_texts import opus
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.collection import (
+    Collection,
     IrDataset,
     Judge,
     LocalCollection,
@@ -34,7 +35,7 @@ from studies.schema.parallel import Corpus, Moses, ParallelText
 from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import Rung, Schedule, Student
-from studies.schema.study import Study
+from studies.schema.study import ResourceEffect, Study
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder
 from tests.harness.published_layouts import four_columns, publish_miracl_passages, publish_split, tsv, write
 
@@ -114,7 +115,7 @@ def small_miracl(language: str) -> IrDataset:
     return declared
 
 
-def small_text(data: Path, kept_out: Sequence[object]) -> ParallelText:
+def small_text(data: Path, kept_out: Sequence[Collection]) -> ParallelText:
     """The study's parallel text over the small corpora: Moses pairs in the place of OPUS's archives."""
     declared = STUDY.base.bitext
     assert isinstance(declared, ParallelText)
@@ -165,6 +166,7 @@ def small_study(folder: Path, data: Path, *, name: str = "small_miracl") -> Stud
     """The declared study with its paths and sizes replaced, and without the five languages that were not written."""
     assert set(PAIR) < set(LANGUAGES)
     asked = tuple(small_miracl(language) for language in PAIR)
+    assert isinstance(STUDY.estimand, ResourceEffect)
     return replace(
         STUDY,
         name=name,
@@ -185,9 +187,9 @@ def small_study(folder: Path, data: Path, *, name: str = "small_miracl") -> Stud
 
 def translated_study(folder: Path, data: Path) -> Study:
     """The same question in the reading in which the teacher reads English passages, whole."""
-    asked = (local_english(data), *(translated_topics(data, language) for language in PAIR))
+    asked: tuple[Collection, ...] = (local_english(data), *(translated_topics(data, language) for language in PAIR))
     study = small_study(folder, data, name="small_translated")
-    bitext = replace(study.base.bitext, kept_out=asked)
+    bitext = small_text(data, asked)
     return replace(
         study,
         base=replace(study.base, bitext=bitext),

@@ -211,7 +211,9 @@ def test_what_is_missing_is_said_at_once_with_its_place(study: Study, place: Sto
     runs = [point.run for point in expand(study)]
     check_available(place, runs, study.evaluation)
     empty = Storage.at(tmp_path)
-    base = replace(study.base, teacher=replace(study.base.teacher, checkpoint=str(tmp_path / "none")))
+    teacher = study.base.teacher
+    assert isinstance(teacher, PublishedTeacher)
+    base = replace(study.base, teacher=replace(teacher, checkpoint=str(tmp_path / "none")))
     with pytest.raises(ValueError, match="3 things that the study reads are missing") as refused:
         check_available(empty, [base], study.evaluation)
     said = str(refused.value)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.evaluation_key import key_of
-from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS, atlas_pretraining
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, atlas_pretraining
 from studies.collections import miracl, miracl_in_english
 from studies.gap_by_size_miracl import COLBERT, LANGUAGES, LINES_WITH_ENGLISH, STUDY
 from studies.ladders import ATLAS
@@ -21,7 +21,7 @@ from studies.schema.price import kept, searched_vector_bytes
 from studies.schema.published_teacher import Side
 from studies.schema.run import LookUp, Student, TranslateQuery, teacher_of
 from studies.schema.search import LogUniform, Parameter, Search
-from studies.schema.study import Scale, Study, expand
+from studies.schema.study import ResourceEffect, Scale, Study, expand
 
 BASE = STUDY.base
 FOREIGN = replace(LINES_WITH_ENGLISH.corpora[0], target="ko")
@@ -32,7 +32,7 @@ TOPICS = miracl_in_english("sw", path="topics.sw.tsv", by=People(source="people"
     ("change", "message"),
     [
         ({"teacher": ATLAS_TEACHER}, "a student of a Teacher is given ParallelText"),
-        ({"bitext": OPTICAL_ATLAS.bitext}, "a student of a PublishedTeacher is given Bitext"),
+        ({"bitext": ATLAS_BITEXT}, "a student of a PublishedTeacher is given Bitext"),
         ({"rung": ATLAS.rungs[0][0]}, "has random weights and no tokenizer of its own"),
         ({"objective": Transport(epsilon=0.03, marginals=Marginals.IDF)}, "use uniform marginals"),
         ({"pretraining": atlas_pretraining(*ATLAS.rungs[0])}, "pretraining reads the embedded collection"),
@@ -99,6 +99,7 @@ def test_two_collections_in_one_language_are_refused() -> None:
 
 
 def test_share_of_the_teachers_score_needs_something_to_ask_the_teacher() -> None:
+    assert isinstance(STUDY.estimand, ResourceEffect)
     by_share = replace(STUDY.estimand, scale=Scale.LOGIT_OF_TEACHER_SHARE)
     with pytest.raises(ValueError, match="asks the teacher nothing"):
         replace(STUDY, estimand=by_share)
@@ -106,7 +107,7 @@ def test_share_of_the_teachers_score_needs_something_to_ask_the_teacher() -> Non
 
 def test_rivals_that_learn_from_lines_are_refused_with_a_published_teacher() -> None:
     with pytest.raises(ValueError, match="leave the bitext out"):
-        LookUp(teacher=COLBERT, bitext=OPTICAL_ATLAS.bitext)
+        LookUp(teacher=COLBERT, bitext=ATLAS_BITEXT)
     assert needs(LookUp(teacher=COLBERT, bitext=None)) == ()
     assert isinstance(STUDY, Study)
     assert not any(isinstance(point.run, LookUp | TranslateQuery) for point in expand(STUDY))
