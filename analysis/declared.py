@@ -16,6 +16,7 @@ from studies.schema.estimand import (
     UnseenDegradation,
 )
 from studies.schema.evaluation import Pair
+from studies.schema.lineage import embedded
 from studies.schema.objective import Transport
 from studies.schema.record import Role, State
 from studies.schema.run import Student
@@ -200,7 +201,7 @@ def declared_optimum(study: Study) -> DeclaredOptimum:
         scale=str(study.estimand.scale),
         epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
         rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
-        languages=study.base.bitext.collection.languages,
+        languages=embedded(study.base)[1].collection.languages,
         bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
         joint=study.estimand.joint,
         search=study.estimand.search,

@@ -34,10 +34,13 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One measure along one ladder. ``contrasts`` are named ``effect.logit``, ``effect.raw``, ``gap.logit`` ..."""
+    """One measure along one ladder. ``contrasts`` are named ``effect.logit``, ``effect.raw``, ``gap.logit`` ...
+
+    ``teacher`` is None where the study asks the teacher nothing.
+    """
 
     measure: str
-    teacher: Estimate
+    teacher: Estimate | None
     num_queries_L: Floats
     full: Levels | None
     reduced: Levels | None
@@ -100,7 +103,8 @@ class Findings:
 def find(asked: Declared, runs: Sequence[RunRecord], languages: Sequence[Language], resampling: Resampling) -> Findings:
     """Estimate everything from completed runs; raises ValueError if they contradict one another."""
     students = [run for run in runs if run.role == Role.STUDENT]
-    teacher = only_teacher(runs)
+    is_asked = asked.scale != "raw" or any(run.role == Role.TEACHER for run in runs)
+    teacher = only_teacher(runs) if is_asked else None
     if not students:
         raise ValueError(f"study {asked.study} declares no student, so there is nothing to compare; give it a ladder")
     rng = np.random.default_rng(resampling.seed)
@@ -164,7 +168,7 @@ def _strand(
     asked: Declared,
     objective: str,
     runs: list[RunRecord],
-    teacher: RunRecord,
+    teacher: RunRecord | None,
     by_code: Mapping[str, Language],
     clusters: tuple[str, ...],
     weights_BC: Floats,
@@ -187,7 +191,7 @@ def _strand(
     )
     primary = measured[asked.measure].contrasts[f"effect.{DECLARED[asked.scale]}"]
     origins = rolling_origin(tuple(LAWS.values()), primary) if isinstance(primary, Curve) and not ledger.refusal else ()
-    queries = cluster_names([*runs, teacher], by_query)
+    queries = cluster_names(runs if teacher is None else [*runs, teacher], by_query)
     blind_BC = draw_clusters(
         len(queries), resamples=resampling.resamples, rng=np.random.default_rng([resampling.seed, 2])
     )
@@ -208,7 +212,7 @@ def _strand(
 def _measure(
     measure: str,
     runs: Sequence[RunRecord],
-    teacher: RunRecord,
+    teacher: RunRecord | None,
     ladder: Ladder,
     classes: Mapping[str, str],
     clusters: tuple[str, ...],
@@ -217,13 +221,14 @@ def _measure(
     cluster: Cluster,
 ) -> Measured:
     """One measure's levels and contrasts under given draws of clusters and seeds."""
-    english = sorted(teacher.measures[measure])
-    of_teacher = cluster_sums([teacher], measure=measure, languages=english, clusters=clusters, cluster=cluster)
-    teacher_B = of_teacher.means(weights_BC).mean(axis=(1, 2))
+    teacher_B = None if teacher is None else _of_teacher(measure, teacher, clusters, weights_BC, cluster)
     sums = cluster_sums(runs, measure=measure, languages=ladder.languages, clusters=clusters, cluster=cluster)
     scores_BRL, num_queries_L = sums.means(weights_BC), sums.num_queries_RL.min(axis=0)
     contrasts: dict[str, Curve | NoCurve] = {}
     for scale in SCALES.values():
+        if teacher_B is None and scale.needs_teacher:
+            contrasts |= {target: _without_teacher(target) for target in (f"effect.{scale.name}", f"gap.{scale.name}")}
+            continue
         scaled = scale.apply(scores_BRL, teacher_B, num_queries_L)
         effect = resource_effect(scaled, ladder, weights_BR, scale=scale.name, unit=scale.unit)
         gap = class_gap(scaled, ladder, weights_BR, classes, scale=scale.name, unit=scale.unit)
@@ -231,12 +236,26 @@ def _measure(
     raw = SCALES["raw"].apply(scores_BRL, teacher_B, num_queries_L)
     return Measured(
         measure=measure,
-        teacher=estimate(teacher_B),
+        teacher=None if teacher_B is None else estimate(teacher_B),
         num_queries_L=num_queries_L,
         full=_levels(levels(raw, ladder, weights_BR, full=True)),
         reduced=_levels(levels(raw, ladder, weights_BR, full=False)),
         contrasts=contrasts,
     )
+
+
+def _of_teacher(
+    measure: str, teacher: RunRecord, clusters: tuple[str, ...], weights_BC: Floats, cluster: Cluster
+) -> Floats:
+    """The teacher's score in English, [B]."""
+    english = sorted(teacher.measures[measure])
+    sums = cluster_sums([teacher], measure=measure, languages=english, clusters=clusters, cluster=cluster)
+    scores_B: Floats = sums.means(weights_BC).mean(axis=(1, 2))
+    return scores_B
+
+
+def _without_teacher(target: str) -> NoCurve:
+    return NoCurve(target=target, reason="the study asks the teacher nothing, so that no share of its score exists")
 
 
 def _levels(by_language_BGL: Floats | None) -> Levels | None:

@@ -35,7 +35,10 @@ def document(findings: Findings, *, source: str) -> Document:
             "law": findings.asked.law,
             "hold_out": findings.asked.hold_out,
         },
-        "teacher": {measure: measured.teacher.point for measure, measured in primary.items()},
+        "teacher": {
+            measure: None if measured.teacher is None else measured.teacher.point
+            for measure, measured in primary.items()
+        },
         "baselines": [
             {
                 "role": row.role,

@@ -21,12 +21,13 @@ class Scaled:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """A transformation of scores given the teacher's score [B] and the number of queries [L]."""
+    """A transformation of scores given the teacher's score [B], where it is needed, and the number of queries [L]."""
 
     name: str
     unit: str
     formula: str
-    apply: Callable[[Floats, Floats, Floats], Scaled]
+    apply: Callable[[Floats, Floats | None, Floats], Scaled]
+    needs_teacher: bool = False
 
 
 def clip(share_BRL: Floats, num_queries_L: Floats) -> tuple[Floats, int]:
@@ -36,18 +37,20 @@ def clip(share_BRL: Floats, num_queries_L: Floats) -> tuple[Floats, int]:
     return clipped, int((clipped[0] != share_BRL[0]).sum())
 
 
-def _logit(scores_BRL: Floats, teacher_B: Floats, num_queries_L: Floats) -> Scaled:
-    if not (teacher_B > 0.0).all():
-        raise ValueError("the teacher scores 0, so no share of its score exists; train the teacher first")
+def _logit(scores_BRL: Floats, teacher_B: Floats | None, num_queries_L: Floats) -> Scaled:
+    if teacher_B is None or not (teacher_B > 0.0).all():
+        raise ValueError(
+            "the teacher scores 0 or was asked nothing, so no share of its score exists; train the teacher first"
+        )
     share, num_clipped = clip(scores_BRL / teacher_B[:, None, None], num_queries_L)
     return Scaled(values_BRL=np.log(share) - np.log1p(-share), num_clipped=num_clipped)
 
 
-def _raw(scores_BRL: Floats, teacher_B: Floats, num_queries_L: Floats) -> Scaled:
+def _raw(scores_BRL: Floats, teacher_B: Floats | None, num_queries_L: Floats) -> Scaled:
     return Scaled(values_BRL=scores_BRL, num_clipped=0)
 
 
-def _error(scores_BRL: Floats, teacher_B: Floats, num_queries_L: Floats) -> Scaled:
+def _error(scores_BRL: Floats, teacher_B: Floats | None, num_queries_L: Floats) -> Scaled:
     score, num_clipped = clip(scores_BRL, num_queries_L)
     return Scaled(values_BRL=-np.log1p(-score), num_clipped=num_clipped)
 
@@ -58,6 +61,7 @@ SCALES: Mapping[str, Scale] = {
         unit="logits of teacher share",
         formula="log(s / (1 - s)), s = score / teacher's English score",
         apply=_logit,
+        needs_teacher=True,
     ),
     "raw": Scale(name="raw", unit="points of score", formula="score", apply=_raw),
     "error": Scale(name="error", unit="log ratio of errors", formula="-log(1 - score)", apply=_error),

@@ -10,6 +10,7 @@ from analysis.frame import RunRecord
 from analysis.gaps import NoCurve
 from analysis.ledger import Difference, Ledger
 from analysis.result import by_exposure
+from analysis.scales import DECLARED, SCALES
 from studies.schema.record import Metric, Role, State
 
 NOTHING = "–"
@@ -108,9 +109,11 @@ def other_measures_table(findings: Findings, strand: Strand) -> Table:
     rows = []
     for measure, measured in strand.measured.items():
         column = _column(strand, measure, findings.primary)
-        rows.append([measure, number(measured.teacher.point), *column])
+        teacher = measured.teacher
+        rows.append([measure, NOTHING if teacher is None else number(teacher.point), *column])
     heading = ["measure", "teacher", *strand.ladder.rungs]
-    return table("Effect (logits of teacher share) in every measure", heading, rows, text_columns=1)
+    unit = SCALES[DECLARED[findings.asked.scale]].unit
+    return table(f"Effect ({unit}) in every measure", heading, rows, text_columns=1)
 
 
 def fits_table(findings: Findings, strand: Strand, *, target: str, saw_every_rung: bool) -> Table:
@@ -172,7 +175,8 @@ def baselines_table(findings: Findings, strand: Strand) -> Table:
     """What the students have to beat, in the primary measure, after the teacher and the largest student."""
     measure = findings.asked.measure
     teacher = strand.measured[measure].teacher
-    rows = [["teacher on English", NOTHING, with_interval(teacher), NOTHING, NOTHING]]
+    known = NOTHING if teacher is None else with_interval(teacher)
+    rows = [["teacher on English", NOTHING, known, NOTHING, NOTHING]]
     for row in findings.baselines:
         if row.measure == measure:
             name = spoken(row.role) + (f" · {row.rung}" if row.rung != "-" else "")

@@ -34,6 +34,7 @@ from studies.schema.alignment import (
     corrected,
 )
 from studies.schema.evaluation import Evaluation
+from studies.schema.lineage import embedded
 from studies.schema.run import Student
 from studies.schema.storage import Storage
 
@@ -51,7 +52,7 @@ def alignment_scores(
     storage: Storage, run: Student, trained: TokenEncoder, evaluation: Evaluation, asked: Alignment
 ) -> Aligned:
     """Every column before and after distillation, for every language and query of the evaluation's split."""
-    atlas = collection(storage, run.teacher.collection)
+    atlas = collection(storage, embedded(run)[0].collection)
     queries = atlas.queries[evaluation.split]
     strangers_Q = strangers([frozenset(query.names) for query in queries])
     found: dict[str, dict[str, dict[str, float]]] = {

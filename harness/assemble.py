@@ -32,23 +32,28 @@ from harness.examples import (
 )
 from harness.late_interaction import Ragged
 from harness.masked import MaskedExamples, MaskedModel, build_masked
+from harness.parallel_examples import parallel_lines
 from harness.translator import TranslationModel, build_translator
 from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
 from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.key import digest, run_key
 from studies.schema.objective import Objective, uses_idf
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     HELD_OUT_LINES,
     HELD_OUT_QUERIES,
     Atlas,
     Bitext,
     Pretraining,
+    Retriever,
     Rung,
     Student,
     Teacher,
     Trained,
     Translator,
+    teacher_of,
 )
 from studies.schema.storage import Storage, read_manifest
 
@@ -87,6 +92,15 @@ def _weights(storage: Storage, key: str) -> Path:
 def tokenizer_of(atlas: AtlasData, rung: Rung) -> PreTrainedTokenizerFast:
     """What a rung reads with: a pretrained one with its own tokenizer, others with the collection's."""
     return atlas.tokenizer() if rung.weights is None else own_tokenizer(rung)
+
+
+def reading_tokenizer(storage: Storage, run: Retriever) -> PreTrainedTokenizerFast:
+    """The tokenizer that a trained run reads queries with."""
+    assert isinstance(run, Teacher | Student)
+    teacher = teacher_of(run)
+    if isinstance(teacher, PublishedTeacher):
+        return own_tokenizer(run.rung)
+    return tokenizer_of(collection(storage, teacher.collection), run.rung)
 
 
 def sequences(atlas: AtlasData, texts: Sequence[str], rung: Rung | None = None) -> Sequences:
@@ -131,8 +145,16 @@ def materials(storage: Storage, run: Trained, execution: Execution, device: torc
     match run:
         case Teacher():
             return _ranking(collection(storage, run.collection), run)
+        case Student(teacher=PublishedTeacher() as teacher, bitext=ParallelText() as bitext):
+            parallel = parallel_lines(storage, teacher, bitext, run.rung, execution.teacher_cache_bytes, device)
+            return Materials(
+                train=parallel.train(run.objective), held_out=parallel.held_out(run.objective), facts=parallel.facts
+            )
         case Student():
-            lines = _lines(storage, run.teacher, run.bitext, _reader(run), execution.teacher_cache_bytes, device)
+            assert isinstance(run.teacher, Teacher)
+            assert isinstance(run.bitext, Bitext)
+            reader = run.rung if run.rung.weights is not None else run.teacher.rung
+            lines = _lines(storage, run.teacher, run.bitext, reader, execution.teacher_cache_bytes, device)
             return Materials(
                 train=_bitext_examples(lines.train, run.objective, lines.weights),
                 held_out=_bitext_examples(lines.held_out, run.objective, lines.weights),
@@ -208,16 +230,14 @@ class _Lines:
     facts: Mapping[str, Any]
 
 
-def _reader(run: Student) -> Rung:
-    """A rung that reads as the student's does: every rung without a tokenizer of its own reads alike."""
-    return run.rung if run.rung.weights is not None else run.teacher.rung
-
-
 @lru_cache(maxsize=2)
 def _lines(
     storage: Storage, teacher: Teacher, bitext: Bitext, reader: Rung, cache_bytes: int, device: torch.device
 ) -> _Lines:
-    """Kept for the next run of a worker group, which often has the same bitext."""
+    """Kept for the next run of a worker group, which often has the same bitext.
+
+    ``reader`` reads as the student's rung does: every rung without a tokenizer of its own reads as the teacher does.
+    """
     atlas = collection(storage, teacher.collection)
     lines, direct = atlas.bitext(bitext), atlas.direct(bitext)
     watched = _validation_lines(atlas)

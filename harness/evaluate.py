@@ -1,56 +1,44 @@
-"""Encode queries, search the teacher's passages exactly, and score per query.
+"""Encode queries, search passages exactly, and score per query: of the embedded collection, or of published ones.
 
 Passages are read by the teacher once and reused for every student. Every test query has a row in the result; a query
 that got no passage scores zero, it is never left out: so does one that a translator left empty.
 """
 
-import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any, assert_never
 
-import ir_measures
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from ir_measures import Measure, Qrel, ScoredDoc
+from ir_measures import ScoredDoc
 
 from harness.alignment import Aligned, alignment_means, alignment_scores
 from harness.assemble import collection, passage_vectors, sequences, trained
+from harness.collection_search import ask_collections, forget_passages
 from harness.data.atlas import AtlasData
 from harness.data.compositions import Query
 from harness.data.look_up import DictionaryLookUp, copy_through
 from harness.data.names import ENGLISH
 from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
-from harness.evaluation_key import alignment_of, key_of
+from harness.evaluation_key import alignment_of, key_of, revision_of
 from harness.late_interaction import Ragged, search
+from harness.scoring import Found, Result, Row, means, score, write_trec
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.evaluation import Evaluation, Pair, pair_name
 from studies.schema.key import run_key
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
-from studies.schema.run import LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
+from studies.schema.run import Bitext, LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
 from studies.schema.state import write_state
 from studies.schema.storage import Storage, publish, read_manifest
 
 SCHEMA = 1
-
-Scores = Mapping[str, Mapping[str, float]]
-"""Value by query and measure."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One language: what was asked for each query, what was retrieved and what it is worth."""
-
-    asked: Sequence[str]
-    ranking: Sequence[ScoredDoc]
-    scores: Scores
 
 
 def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
@@ -59,7 +47,34 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     target = storage.evaluation(run_key(run), key)
     if read_manifest(target) is not None:
         return target
-    atlas = collection(storage, teacher_of(run).collection)
+    found = ask_collections(storage, run, evaluation) if evaluation.retrieval else _embedded(storage, run, evaluation)
+    rows = [row for row in found.rows if row["language"] in found.results]
+    summary: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run": run_key(run),
+        "evaluation": key,
+        "collection": revision_of(run, evaluation),
+        "measures": means(rows, evaluation.measures),
+        "queries": {language: len(result.scores) for language, result in found.results.items()},
+        **found.summary,
+    }
+    asked = {language: result.asked for language, result in found.results.items()}
+    with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
+        (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
+        pq.write_table(pa.Table.from_pylist(list(found.rows)), folder / "per_query.parquet")
+        write_trec(folder / "run.trec.gz", {**found.results, **found.across}, key)
+        if isinstance(run, TranslateQuery) and not evaluation.retrieval:
+            atlas = _atlas(storage, run)
+            write_translations(folder / TRANSLATIONS_FILE, atlas, atlas.queries[evaluation.split], asked)
+        if isinstance(run, System):
+            _conclude(storage, run, asked)
+    forget_passages(storage, run)
+    return target
+
+
+def _embedded(storage: Storage, run: Retriever, evaluation: Evaluation) -> Found:
+    """What a run finds in the embedded collection."""
+    atlas = _atlas(storage, run)
     queries, measures = atlas.queries[evaluation.split], evaluation.measures
     reader = trained(storage, run_key(run if isinstance(run, Student) else teacher_of(run)))
     results = retrieve(storage, run, reader, evaluation)
@@ -69,38 +84,35 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
     every_row = _rows(run, atlas, queries, english | across, aligned)
     rows = [row for row in every_row if row["language"] in results]
     summary: dict[str, Any] = {
-        "schema": SCHEMA,
-        "run": run_key(run),
-        "evaluation": key,
-        "collection": atlas.declaration.revision,
         "split": evaluation.split,
-        "measures": _means(rows, measures),
         "slices": {
-            "seen": _means([row for row in rows if row["seen"]], measures),
-            "unseen": _means([row for row in rows if not row["seen"]], measures),
-            "cognate": _means([row for row in rows if row["cognate"]], measures),
-            "not_cognate": _means([row for row in rows if not row["cognate"]], measures),
+            "seen": means([row for row in rows if row["seen"]], measures),
+            "unseen": means([row for row in rows if not row["seen"]], measures),
+            "cognate": means([row for row in rows if row["cognate"]], measures),
+            "not_cognate": means([row for row in rows if not row["cognate"]], measures),
         },
-        "queries": dict.fromkeys(results, len(queries)),
         "exposure": dict(_exposure(run)),
     }
     if across:
-        summary["pairs"] = _means([row for row in every_row if row["language"] not in results], measures)
-    asked = {language: result.asked for language, result in results.items()}
+        summary["pairs"] = means([row for row in every_row if row["language"] not in results], measures)
     if aligned:
         summary["alignment"] = alignment_means(aligned)
     if isinstance(run, TranslateQuery):
+        asked = {language: result.asked for language, result in results.items()}
         summary["translation"] = translation_summary(atlas, queries, asked)
-    with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
-        (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
-        pq.write_table(pa.Table.from_pylist(every_row), folder / "per_query.parquet")
-        named = {pair_name(pair): result for pair, result in across.items()}
-        _write_trec(folder / "run.trec.gz", results | named, key)
-        if isinstance(run, TranslateQuery):
-            write_translations(folder / TRANSLATIONS_FILE, atlas, queries, asked)
-        if isinstance(run, System):
-            _conclude(storage, run, asked)
-    return target
+    named = {pair_name(pair): result for pair, result in across.items()}
+    return Found(results=results, across=named, rows=every_row, summary=summary)
+
+
+def _atlas(storage: Storage, run: Retriever) -> AtlasData:
+    return collection(storage, _teacher(run).collection)
+
+
+def _teacher(run: Retriever) -> Teacher:
+    """The teacher of a run that is asked the embedded collection."""
+    teacher = teacher_of(run)
+    assert isinstance(teacher, Teacher)
+    return teacher
 
 
 def _aligned(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation: Evaluation) -> Aligned:
@@ -133,15 +145,16 @@ def validation_scores(
 
 def languages(run: Retriever) -> tuple[str, ...]:
     """The languages of the queries a run answers: English for a teacher, the collection's for the others."""
-    return (ENGLISH,) if isinstance(run, Teacher) else teacher_of(run).collection.languages
+    return (ENGLISH,) if isinstance(run, Teacher) else _teacher(run).collection.languages
 
 
 def retrieve(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation: Evaluation) -> dict[str, Result]:
     """What a run retrieves for the queries of an evaluation in each of its languages, read by ``reader``."""
-    atlas = collection(storage, teacher_of(run).collection)
-    passages = passage_vectors(storage, teacher_of(run), torch.device("cpu"))
+    teacher = _teacher(run)
+    atlas = collection(storage, teacher.collection)
+    passages = passage_vectors(storage, teacher, torch.device("cpu"))
     english = translator(storage, run, atlas)
-    rung = (run if isinstance(run, Student) else teacher_of(run)).rung
+    rung = (run if isinstance(run, Student) else teacher).rung
     found = {}
     for language in languages(run):
         asked = english([atlas.text(query, language) for query in atlas.queries[evaluation.split]], language)
@@ -202,23 +215,10 @@ def translator(storage: Storage, run: Retriever, atlas: AtlasData) -> Ask:
             return word_by_word(copy_through if bitext is None else DictionaryLookUp(atlas.bitext(bitext)))
         case TranslateQuery():
             return lambda texts, language: translate(storage, run.translator, run.decoding, texts, language)
-        case Teacher() | Student():
+        case Teacher() | Student() | PublishedTeacher():
             return word_by_word(copy_through)
         case unknown:
             assert_never(unknown)
-
-
-def score(measures: Sequence[Measure], qrels: Mapping[str, Mapping[str, int]], ranking: Sequence[ScoredDoc]) -> Scores:
-    """Value of every judged query on every measure; a query without any retrieved passage is zero on all."""
-    judged = [Qrel(query, passage, grade) for query, grades in qrels.items() for passage, grade in grades.items()]
-    scores: dict[str, dict[str, float]] = {query: {} for query in qrels}
-    for metric in ir_measures.iter_calc(measures, judged, ranking):
-        scores[metric.query_id][str(metric.measure)] = metric.value
-    for query, values in scores.items():
-        if len(values) != len(measures):
-            wanted = [str(measure) for measure in measures]
-            raise ValueError(f"query {query} was scored on {sorted(values)}, not on all of {wanted}")
-    return scores
 
 
 def _rows(
@@ -227,11 +227,11 @@ def _rows(
     queries: Sequence[Query],
     results: Mapping[Pair, Result],
     aligned: Aligned | None = None,
-) -> list[dict[str, str | bool | float]]:
+) -> list[Row]:
     """A row for each query of each pair; where passages are English its language is that of the queries alone."""
-    bitext = None if isinstance(run, Teacher) else run.bitext
-    named = atlas.names_in(bitext) if bitext else None
-    rows: list[dict[str, str | bool | float]] = []
+    bitext = None if isinstance(run, Teacher | PublishedTeacher) else run.bitext
+    named = atlas.names_in(bitext) if isinstance(bitext, Bitext) else None
+    rows: list[Row] = []
     for (language, passages), result in results.items():
         for query in queries:
             text, same = atlas.text(query, language), atlas.text(query, passages)
@@ -249,36 +249,5 @@ def _rows(
     return rows
 
 
-def _means(
-    rows: Sequence[Mapping[str, str | bool | float]], measures: Sequence[Measure]
-) -> dict[str, dict[str, float]]:
-    """Mean by measure and language, over the languages that have a query among the rows."""
-    of_language: dict[str, list[Mapping[str, str | bool | float]]] = {}
-    for row in rows:
-        of_language.setdefault(str(row["language"]), []).append(row)
-    return {
-        str(measure): {
-            language: sum(float(row[str(measure)]) for row in found) / len(found)
-            for language, found in of_language.items()
-        }
-        for measure in measures
-    }
-
-
 def _exposure(run: Retriever) -> tuple[tuple[str, float], ...]:
-    return () if isinstance(run, Teacher) or run.bitext is None else run.bitext.exposure
-
-
-def _write_trec(path: Path, results: Mapping[str, Result], tag: str) -> None:
-    """All rankings as one TREC run; a query's id there is language and id, the file is the same byte for byte."""
-    lines: list[str] = []
-    for language, result in results.items():
-        rank: dict[str, int] = {}
-        for query, passage, value in result.ranking:
-            rank[query] = rank.get(query, 0) + 1
-            lines.append(f"{language}.{query} Q0 {passage} {rank[query]} {value:.6f} {tag}\n")
-    with (
-        path.open("wb") as stream,
-        gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1, mtime=0, filename="") as packed,
-    ):
-        packed.write("".join(lines).encode())
+    return () if isinstance(run, Teacher | PublishedTeacher) or run.bitext is None else run.bitext.exposure

@@ -2,7 +2,7 @@
 
 from studies.schema.alignment import Alignment
 from studies.schema.evaluation import Evaluation
-from studies.schema.key import evaluation_key
+from studies.schema.key import canonical, digest, evaluation_key
 from studies.schema.lineage import collection_of
 from studies.schema.run import Run, Student
 
@@ -14,15 +14,22 @@ ALIGNMENT_VERSION = 1
 
 
 def key_of(run: Run, evaluation: Evaluation) -> str:
-    """The evaluation key of a run on the queries of its collection."""
-    revision = collection_of(run).revision
+    """The evaluation key of a run on the queries of its collection, or on those of published and local ones."""
     return evaluation_key(
         run,
         evaluation,
-        collection_revision=revision,
+        collection_revision=revision_of(run, evaluation),
         version=VERSION,
         alignment_version=None if alignment_of(run, evaluation) is None else ALIGNMENT_VERSION,
     )
+
+
+def revision_of(run: Run, evaluation: Evaluation) -> str:
+    """What is searched: the revision of the embedded collection, or a hash over the others and who reads each."""
+    embedded = collection_of(run)
+    if embedded is not None:
+        return embedded.revision
+    return digest("retrieval/1", [[canonical(searched), str(searched.reader)] for searched in evaluation.retrieval])
 
 
 def alignment_of(run: Run, evaluation: Evaluation) -> Alignment | None:

@@ -14,11 +14,11 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from harness.assemble import collection, tokenizer_of, trained
+from harness.assemble import reading_tokenizer, trained
 from harness.encoders import TokenEncoder
 from harness.model_card import model_card
 from harness.show import scores
-from studies.schema.run import Student, Teacher, teacher_of
+from studies.schema.run import Student, Teacher
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, publish
 from studies.schema.study import Point, Study
@@ -48,8 +48,7 @@ def export(storage: Storage, study: Study, point: Point, directory: Path) -> Pat
             f"python -m harness run {study.name} --only {point.key} evaluates it"
         )
     with publish(directory, facts={"run": point.key, "study": study.name, "version": study.version}) as folder:
-        atlas = collection(storage, teacher_of(run).collection)
-        write_model(trained(storage, point.key), tokenizer_of(atlas, run.rung), folder)
+        write_model(trained(storage, point.key), reading_tokenizer(storage, run), folder)
         (folder / "README.md").write_text(model_card(study, point, measured, state.flags), encoding="utf-8")
     return directory
 

@@ -14,6 +14,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from harness import checkpoint
+from harness.available import check_available
 from harness.data.atlas import open_atlas
 from harness.remote import Evaluator, Task, train_worker
 from studies.schema.execution import Execution
@@ -59,6 +60,7 @@ class Fleet:
         self._evaluating: dict[Any, Point] = {}
         self._attempts: dict[str, int] = {}
         self._points = tuple(points)
+        self._evaluator_gpus = min(1, study.execution.gpus_per_worker) if study.retrieval else 0
         self._trainer = threading.Thread(target=self._train, daemon=True)
         self._trainer.start()
 
@@ -75,7 +77,11 @@ class Fleet:
         self._trainer.join()
 
     def evaluate(self, points: Sequence[Point]) -> None:
-        """Start owed evaluations that are not under way, and take in what has ended since the last call."""
+        """Start owed evaluations that are not under way, and take in what has ended since the last call.
+
+        Evaluations of published collections that need a GPU wait until training has given its own back: an evaluator
+        that took one between two worker groups would keep the second waiting for ever.
+        """
         done, _ = (
             ray.wait(list(self._evaluating), num_returns=len(self._evaluating), timeout=0)
             if self._evaluating
@@ -87,6 +93,8 @@ class Fleet:
                 ray.get(reference)
             except Exception as error:
                 self._complain(point, error)
+        if self._evaluator_gpus and self.is_training:
+            return
         under_way = {point.key for point in self._evaluating.values()}
         for point in points:
             if point.key not in under_way and self._attempts.get(point.key, 0) < EVALUATION_ATTEMPTS:
@@ -95,7 +103,8 @@ class Fleet:
 
     def _submit(self, point: Point) -> Any:
         if self._evaluator is None:
-            self._evaluator = Evaluator.remote(self._storage, self._study.execution.threads)  # type: ignore[attr-defined]
+            placed = Evaluator.options(num_gpus=self._evaluator_gpus)  # type: ignore[attr-defined]
+            self._evaluator = placed.remote(self._storage, self._study.execution.threads)
         return self._evaluator.evaluate.remote(point.run, self._study.evaluation)
 
     def _complain(self, point: Point, error: Exception) -> None:
@@ -157,11 +166,14 @@ def _count(owed: Sequence[Sequence[Sequence[Task]]]) -> int:
 def open_fleet(study: Study, storage: Storage, points: Sequence[Point]) -> Iterator[Fleet]:
     """Check what storage holds, connect to Ray and work.
 
-    Raises ValueError for a checkpoint in another format and for a collection that is not the declared one.
+    Raises ValueError for a checkpoint in another format, for a collection that is not the declared one, and for
+    published files that are not there.
     """
     _check_checkpoints(storage, points)
-    for declaration in {collection_of(point.run) for point in points}:
+    for declaration in {collection_of(point.run) for point in points} - {None}:
+        assert declaration is not None
         open_atlas(storage, declaration)
+    check_available(storage, [point.run for point in points], study.evaluation)
     with connected():
         yield Fleet(study, storage, points)
 

@@ -6,8 +6,11 @@ from typing import assert_never
 from harness.description import flattened
 from studies.languages import LANGUAGES
 from studies.schema.cost import parameters_of
+from studies.schema.evaluation import Searched
 from studies.schema.key import canonical, run_key
-from studies.schema.run import Student, Teacher
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.run import Bitext, Student, Teacher
 from studies.schema.study import Point, Study
 
 Measured = Mapping[str, Mapping[str, float]]
@@ -41,7 +44,10 @@ def _languages(run: Teacher | Student) -> list[str]:
         case Teacher():
             return [ENGLISH]
         case Student():
-            return sorted(language for language, share in run.bitext.exposure if share > 0)
+            lines = run.bitext
+            if isinstance(lines, ParallelText):
+                return sorted(language for language in lines.languages if lines.exposure_of(language) > 0)
+            return sorted(language for language, share in lines.exposure if share > 0)
         case unknown:
             assert_never(unknown)
 
@@ -59,15 +65,22 @@ def _what_it_is(run: Teacher | Student) -> Iterable[str]:
         case Teacher():
             yield "It reads English queries and passages."
         case Student():
-            yield (
-                f"It reads queries in {_spoken(run)}; passages are read by its teacher, run `{run_key(run.teacher)}`, "
-                "which is exported in the same way."
-            )
+            yield (f"It reads queries in {_spoken(run)}; {_passages(run.teacher)}")
         case unknown:
             assert_never(unknown)
     yield ""
     yield from ("```python", "from sentence_transformers import MultiVectorEncoder", "")
     yield from ('reader = MultiVectorEncoder("this directory")', 'vectors = reader.encode_query(["a query"])', "```")
+
+
+def _passages(teacher: Teacher | PublishedTeacher) -> str:
+    """Who reads the passages, in words."""
+    if isinstance(teacher, PublishedTeacher):
+        return (
+            f"English passages are read by its teacher, `{teacher.checkpoint}` at `{teacher.revision}`, passages in "
+            "any other language by itself."
+        )
+    return f"passages are read by its teacher, run `{run_key(teacher)}`, which is exported in the same way."
 
 
 def _spoken(run: Student) -> str:
@@ -85,23 +98,50 @@ def _data(run: Teacher | Student) -> Iterable[str]:
         case Teacher():
             yield f"English queries of the collection `atlas {run.collection.revision}`, CLDR's names; {examples}."
         case Student():
-            yield (
-                f"At most {run.bitext.lines:,} lines a language of bitext with English from the collection "
-                f"`atlas {run.bitext.collection.revision}`, CLDR's names; {examples}."
-            )
-            yield ""
-            yield "Share of the lines that each language got:"
-            yield ""
-            yield ", ".join(f"{language} {share:g}" for language, share in run.bitext.exposure)
+            yield from _lines(run.bitext, examples)
         case unknown:
             assert_never(unknown)
+
+
+def _lines(lines: Bitext | ParallelText, examples: str) -> Iterable[str]:
+    """What a student was distilled on."""
+    match lines:
+        case ParallelText():
+            yield f"At most {lines.lines:,} lines of parallel text with English in all; {examples}. From the corpora:"
+            yield ""
+            for corpus in lines.corpora:
+                licence = corpus.licence or "each text has its own, or none is stated"
+                yield f"- {corpus.name}, revision `{corpus.revision}`, licence: {licence}"
+            yield ""
+            yield from _shares([(language, lines.exposure_of(language)) for language in lines.languages])
+        case Bitext():
+            yield (
+                f"At most {lines.lines:,} lines a language of bitext with English from the collection "
+                f"`atlas {lines.collection.revision}`, CLDR's names; {examples}."
+            )
+            yield ""
+            yield from _shares(lines.exposure)
+        case unknown:
+            assert_never(unknown)
+
+
+def _shares(exposure: Iterable[tuple[str, float]]) -> Iterable[str]:
+    yield "Share of the lines that each language got:"
+    yield ""
+    yield ", ".join(f"{language} {share:g}" for language, share in exposure)
 
 
 def _worth(study: Study, measured: Measured, flags: Sequence[str]) -> Iterable[str]:
     names = list(measured)
     yield "## Measured"
     yield ""
-    yield f"On {study.split} queries, the {study.depth} best passages of each, against all passages of the collection."
+    if study.retrieval:
+        yield f"The {study.depth} best passages of each query, of:"
+        yield ""
+        yield from (f"- {_asked(searched)}" for searched in study.retrieval)
+    else:
+        asked = f"On {study.split} queries, the {study.depth} best passages of each"
+        yield f"{asked}, against all passages of the collection."
     yield ""
     yield f"| language | {' | '.join(names)} |"
     yield f"|---|{'---:|' * len(names)}"
@@ -110,6 +150,13 @@ def _worth(study: Study, measured: Measured, flags: Sequence[str]) -> Iterable[s
     if flags:
         yield ""
         yield f"The run is flagged: {', '.join(flags)}. Read the figures with that in mind."
+
+
+def _asked(searched: Searched) -> str:
+    pool = searched.pool
+    where = "all passages" if pool is None else f"a pool of {pool.size:,} passages for {pool.queries} queries"
+    name = searched.collection.name
+    return f"{searched.language}: {name}, {searched.split} queries, {where}, read by the {searched.reader}"
 
 
 def _origin(study: Study, point: Point, run: Teacher | Student) -> Iterable[str]:
@@ -125,7 +172,10 @@ def _origin(study: Study, point: Point, run: Teacher | Student) -> Iterable[str]
 def _licence(run: Teacher | Student) -> Iterable[str]:
     yield "## Licence"
     yield ""
-    yield "The training text is made of Unicode CLDR data, under the Unicode licence (Unicode-3.0)."
+    if isinstance(run, Student) and isinstance(run.bitext, ParallelText):
+        yield "The licences of the corpora above, and of the teacher, apply to what was trained from them."
+    else:
+        yield "The training text is made of Unicode CLDR data, under the Unicode licence (Unicode-3.0)."
     if run.rung.weights is not None:
         yield f"The licence of `{run.rung.weights}` applies to what was trained from it."
     yield "Whoever publishes the model names its licence in the header above."

@@ -167,7 +167,7 @@ def totals(planned: Plan) -> str:
             f"Time     {hours(owed)} hours of {device} owed, {hours(whole)} in all, if it reaches "
             f"{mine[0].execution.kind.utilisation:.0%} of its peak; evaluation comes on top"
         )
-    stored = kept([(run.point.run, run.execution) for run in runs])
+    stored = kept([(run.point.run, run.execution) for run in runs], planned.study.retrieval)
     said.append(
         f"Storage  {size(stored.total)}: final weights {size(stored.final)}, checkpoints while training "
         f"{size(stored.checkpoints)}, the teacher's vectors of lines {size(stored.lines)} and passages "

@@ -30,6 +30,7 @@ from harness.remote import Evaluator, Task
 from harness.trials import Closed, closed, final_score
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import embedded
 from studies.schema.record import State
 from studies.schema.run import Rung
 from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform, Value, run_of, stable
@@ -92,7 +93,7 @@ class Crew:
 
     def _bring_teacher(self, evaluator: Any) -> None:
         """Train the teacher if nobody has; its validation score is what trials are compared with."""
-        teacher = self._search.base.teacher
+        teacher, _ = embedded(self._search.base)
         key = run_key(teacher)
         if not read_state(self._storage, key).state.is_final:
             task = Task(study=self._search.name, key=key, run=teacher, execution=self._search.execution)

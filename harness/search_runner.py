@@ -16,6 +16,7 @@ from harness.search import Crew
 from harness.status import Phase, RunStatus
 from harness.tracker import Tracker
 from harness.trials import entries, impossible, owed, trial_statuses
+from studies.schema.lineage import embedded
 from studies.schema.search import Search, recipe
 from studies.schema.storage import Storage
 from studies.schema.trials import LedgerWriter, points_of
@@ -67,7 +68,7 @@ def _work(search: Search, storage: Storage, writer: LedgerWriter, tracker: Track
 
 def _bring_home(search: Search, storage: Storage, writer: LedgerWriter, tracker: Tracker, view: View) -> list[str]:
     """Watch the crew until it ends; returns what a person must know."""
-    open_atlas(storage, search.base.teacher.collection)
+    open_atlas(storage, embedded(search.base)[0].collection)
     with fleet.connected():
         crew = Crew(search, storage, writer)
         try:

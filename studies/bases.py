@@ -63,15 +63,17 @@ ATLAS_TEACHER = Teacher(
 
 _SMALLEST, _RATE = ATLAS.rungs[0]
 
+ATLAS_BITEXT = Bitext(
+    collection=ATLAS_TWELVE,
+    lines=4000,
+    exposure=tuple((language, 1.0) for language in ATLAS_LANGUAGES),
+    lexical_coverage=1.0,
+)
+
 OPTICAL_ATLAS = Student(
     teacher=ATLAS_TEACHER,
     rung=_SMALLEST,
-    bitext=Bitext(
-        collection=ATLAS_TWELVE,
-        lines=4000,
-        exposure=tuple((language, 1.0) for language in ATLAS_LANGUAGES),
-        lexical_coverage=1.0,
-    ),
+    bitext=ATLAS_BITEXT,
     objective=Transport(epsilon=0.03),
     optimiser=Optimiser(learning_rate=_RATE),
     schedule=Schedule(steps=1200, warmup_steps=120),
@@ -87,7 +89,7 @@ OPTICAL_SEVEN = replace(
     teacher=replace(ATLAS_TEACHER, collection=ATLAS_SEVEN),
     bitext=Bitext(
         collection=ATLAS_SEVEN,
-        lines=OPTICAL_ATLAS.bitext.lines,
+        lines=ATLAS_BITEXT.lines,
         exposure=tuple((language, 1.0) for language in ATLAS_SEVEN.languages),
     ),
 )
@@ -149,7 +151,7 @@ def pretrained_atlas(*names: str) -> Axis:
 
 
 ATLAS_TRANSLATOR = Translator(
-    bitext=OPTICAL_ATLAS.bitext,
+    bitext=ATLAS_BITEXT,
     architecture=Seq2Seq(
         encoder_layers=1,
         decoder_layers=1,

@@ -4,10 +4,14 @@ Columns of WikiMatrix are those that LASER's ``tasks/WikiMatrix/extract.py`` rea
 lists. Licences are those of the corpora's own pages, None where each text has its own.
 """
 
+from studies.schema.files import REVISION_DIGITS
 from studies.schema.parallel import Corpus, Moses, MosesZip, Tsv
 
 WIKIMATRIX_THRESHOLD = 1.04
 """Margin score above which WikiMatrix's authors keep a pair (arXiv 1907.05791)."""
+
+NOT_FETCHED = "0" * REVISION_DIGITS
+"""Stands for the revision of files that nobody has fetched yet; whoever has them is told what it is."""
 
 NLLB_COLUMNS = 9
 """Two sentences, margin score, two language scores, source and address of each sentence."""

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from ir_measures import nDCG
 
-from studies.bases import ATLAS_LANGUAGES, ATLAS_RATES, OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_LANGUAGES, ATLAS_RATES, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
@@ -51,7 +51,7 @@ SEARCH = Search(
     base=replace(
         OPTICAL_ATLAS,
         rung=next(rung for rung, _ in ATLAS.rungs if rung.name == RUNG),
-        bitext=replace(OPTICAL_ATLAS.bitext, exposure=exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)),
+        bitext=replace(ATLAS_BITEXT, exposure=exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)),
         optimiser=Optimiser(learning_rate=ATLAS_RATES["ot"]),
         schedule=Schedule(steps=300, warmup_steps=30),
     ),

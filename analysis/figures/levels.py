@@ -48,12 +48,11 @@ def draw_levels(findings: Findings, strand: Strand) -> Figure:
             _line(axes, strand, side.mean, colour, marker, line)
             labels.append(Label(text=f"{name} {side.mean[-1].point:.2f}", height=side.mean[-1].point, colour=colour))
     labels += _references(axes, findings, strand)
-    axes.axhline(measured.teacher.point, color=INK, linewidth=1.2)
-    labels.append(
-        Label(text=f"teacher, English {measured.teacher.point:.2f}", height=measured.teacher.point, colour=INK)
-    )
+    if (teacher := measured.teacher) is not None:
+        axes.axhline(teacher.point, color=INK, linewidth=1.2)
+        labels.append(Label(text=f"teacher, English {teacher.point:.2f}", height=teacher.point, colour=INK))
     size_axis(axes, strand.ladder.sizes_G)
-    axes.set_ylim(0.0, min(1.02, max(1.0, measured.teacher.interval.high) + 0.02))
+    axes.set_ylim(0.0, 1.02)
     axes.set_ylabel(f"{findings.asked.measure} (0 to 1)", fontsize=10, color=INK)
     queries = measured.num_queries_L
     asked = f"{queries.min():.0f}" if queries.min() == queries.max() else f"{queries.min():.0f} to {queries.max():.0f}"

@@ -1,8 +1,8 @@
 """Parallel text made ready for distillation: filtered, drawn and tokenised in a stream, published once, mapped later.
 
 Lines that pass the filters are written beside the result with a hash each; repetitions are dropped and lines drawn by
-these hashes; the drawn lines are tokenised in their order. Which batch a line is in is :mod:`harness.data.batches`'
-business. No step holds more than a batch of lines or a partition of hashes.
+these hashes, first those that are only watched; the drawn lines are tokenised in their order. Which batch a line is in
+is :mod:`harness.data.batches`' business. No step holds more than a batch of lines or a partition of hashes.
 """
 
 import json
@@ -31,13 +31,16 @@ BATCH = 8192
 
 SIDES = ("source", "target")
 
+TRAINED, WATCHED = 1, 2
+"""Marks of a drawn line: one that is trained on, or one whose loss is watched."""
+
 Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 """Token ids of each text, special tokens included, cut to what the model reads."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """Tokenised lines of all pairs, one pair after another, mapped from files.
+    """Tokenised lines of all pairs, mapped from files: ``watched`` lines, pair after pair, then those to train on.
 
     ``ids`` of side 0 are the student's, of side 1 the teacher's; of side s, line i is
     ``ids[s][offsets[s][i] : offsets[s][i + 1]]``. ``pair_of`` is a line's place in ``pairs``. ``record`` says what was
@@ -49,20 +52,29 @@ class Prepared:
     pair_of: NDArray[np.uint16]
     pairs: tuple[str, ...]
     record: Mapping[str, Mapping[str, Mapping[str, int]]]
+    watched: int = 0
 
 
 def prepare(
-    folder: Path, declaration: ParallelText, *, source: Tokenize, target: Tokenize, guard: Guard, place: Path
+    folder: Path,
+    declaration: ParallelText,
+    *,
+    source: Tokenize,
+    target: Tokenize,
+    guard: Guard,
+    place: Path,
+    watched: int = 0,
 ) -> Prepared:
     """Publish the declared lines at ``place``, unless they are there, and map them.
 
-    Corpora lie below ``folder``; ``source`` and ``target`` tokenise the student's and the teacher's side. Needs disk
-    for the filtered text while it works. ValueError or OSError for corpora other than declared, or when nothing is
+    Corpora lie below ``folder``; ``source`` and ``target`` tokenise the student's and the teacher's side. ``watched``
+    lines, shared out evenly over pairs, are taken away first: the same whatever the exposure. Needs disk for the
+    filtered text while it works. ValueError or OSError for corpora other than declared, or when nothing is
     left.
     """
     if read_manifest(place, verify=False) is None:
         with publish(place) as partial:
-            _write(folder, declaration, (source, target), guard, partial)
+            _write(folder, declaration, (source, target), guard, partial, watched)
     return open_prepared(place)
 
 
@@ -81,11 +93,17 @@ def open_prepared(place: Path) -> Prepared:
         pair_of=np.load(place / "pair_of.npy", mmap_mode="r"),
         pairs=tuple(record["pairs"]),
         record=record,
+        watched=sum(pair.get("watched", 0) for pair in record["pairs"].values()),
     )
 
 
 def _write(
-    folder: Path, declaration: ParallelText, tokenize: tuple[Tokenize, Tokenize], guard: Guard, partial: Path
+    folder: Path,
+    declaration: ParallelText,
+    tokenize: tuple[Tokenize, Tokenize],
+    guard: Guard,
+    partial: Path,
+    watched: int,
 ) -> None:
     corpora: dict[str, dict[str, int]] = {}
     for corpus in declaration.corpora:
@@ -94,13 +112,16 @@ def _write(
         passed = _spill(partial, corpus, lines)
         corpora[corpus.name] = {"read": passed + counts.total(), **_by_name(counts), "passed": passed}
         logger.info("%s: %d lines read, %d passed", corpus.name, passed + counts.total(), passed)
-    pairs = _draw(declaration, partial)
+    pairs = _draw(declaration, partial, watched)
     sides = _Sides(partial)
+    if watched:
+        for number, pair in enumerate(declaration.pairs):
+            sides.append(number, _drawn(partial, pair, WATCHED), tokenize)
     for number, pair in enumerate(declaration.pairs):
-        pairs[pair] |= sides.append(number, _drawn(partial, pair), tokenize)
+        pairs[pair] |= sides.append(number, _drawn(partial, pair, TRAINED), tokenize)
     sides.close()
     for pair in declaration.pairs:
-        for kind in ("text", "hashes", "marks"):
+        for kind in ("text", "hashes", "marks", "watched"):
             (partial / f"{pair}.{kind}").unlink(missing_ok=True)
     record = {"corpora": corpora, "pairs": pairs}
     (partial / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -118,25 +139,42 @@ def _spill(partial: Path, corpus: Corpus, lines: Iterable[tuple[str, str]]) -> i
     return number
 
 
-def _draw(declaration: ParallelText, partial: Path) -> dict[str, dict[str, int]]:
+def _draw(declaration: ParallelText, partial: Path, watched: int) -> dict[str, dict[str, int]]:
     """Mark the lines of each pair that are used; returns counts by pair."""
     caps = dict(declaration.caps)
     counts: dict[str, dict[str, int]] = {}
     available: dict[str, int] = {}
+    apart = _even(watched, declaration.pairs)
     for pair in declaration.pairs:
         hashes, marks = _hashes_and_marks(partial, pair)
         unique = mark_first(hashes, marks) if len(hashes) else 0
-        available[pair] = min(unique, caps.get(pair, unique))
-        counts[pair] = {Reason.DUPLICATE.value: len(hashes) - unique, Reason.OVER_CAP.value: unique - available[pair]}
+        left = max(0, unique - apart[pair])
+        available[pair] = min(left, caps.get(pair, left))
+        counts[pair] = {Reason.DUPLICATE.value: len(hashes) - unique, Reason.OVER_CAP.value: left - available[pair]}
     for pair, share in shares(available, declaration.lines, declaration.exponent).items():
         if available[pair] == 0:
+            beside = f" beyond the {apart[pair]} that are watched" if apart[pair] else ""
             raise ValueError(
-                f"no line of pair {pair} passed the filters; relax them, or leave its corpora out: "
+                f"no line of pair {pair} passed the filters{beside}; relax them, or leave its corpora out: "
                 f"{', '.join(corpus.name for corpus in declaration.corpora if corpus.pair == pair)}"
             )
-        draw_marked(*_hashes_and_marks(partial, pair), share, declaration.seed)
-        counts[pair] |= {Reason.NOT_DRAWN.value: available[pair] - share, "lines": share}
+        exposed = round(declaration.exposure_of(pair.partition("-")[0]) * share)
+        hashes, marks = _hashes_and_marks(partial, pair)
+        draw_marked(hashes, marks, apart[pair] + exposed, declaration.seed)
+        counts[pair] |= {Reason.NOT_DRAWN.value: available[pair] - exposed, "lines": exposed}
+        if apart[pair]:
+            lowest = mapped_marks(partial / f"{pair}.watched", len(hashes))
+            lowest[:] = marks
+            draw_marked(hashes, lowest, apart[pair], declaration.seed)
+            marks += lowest
+            counts[pair]["watched"] = apart[pair]
     return counts
+
+
+def _even(number: int, pairs: Sequence[str]) -> dict[str, int]:
+    """A number shared out over pairs, the first ones getting one more where it does not divide."""
+    each, rest = divmod(number, len(pairs))
+    return {pair: each + (place < rest) for place, pair in enumerate(pairs)}
 
 
 def _hashes_and_marks(partial: Path, pair: str) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
@@ -144,11 +182,12 @@ def _hashes_and_marks(partial: Path, pair: str) -> tuple[NDArray[np.uint64], NDA
     return hashes, mapped_marks(partial / f"{pair}.marks", len(hashes))
 
 
-def _drawn(partial: Path, pair: str) -> Iterator[tuple[str, str]]:
+def _drawn(partial: Path, pair: str, wanted: int) -> Iterator[tuple[str, str]]:
+    """Lines of a pair that are marked as wanted, in the order of the files."""
     _, marks = _hashes_and_marks(partial, pair)
     with (partial / f"{pair}.text").open("rb") as text:
         for first in range(0, len(marks), BATCH):
-            mine = marks[first : first + BATCH]
+            mine = marks[first : first + BATCH] == wanted
             lines = [next(text) for _ in range(len(mine))]
             for line in compress(lines, mine.tolist()):
                 source, _, target = line.decode().rstrip("\n").partition("\t")

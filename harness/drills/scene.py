@@ -10,6 +10,7 @@ from harness.data.atlas import declare
 from harness.drills.command import Command, DrillFailed
 from harness.drills.results import last_step
 from harness.drills.tiny import LANGUAGES, STEPS, VOCABULARY, tiny_study, write_study
+from studies.schema.lineage import embedded
 from studies.schema.record import Role
 from studies.schema.search import Search
 from studies.schema.storage import Storage
@@ -38,7 +39,7 @@ class Home:
     @property
     def revision(self) -> str:
         """The revision of the small collection with what is installed."""
-        return self.study.base.bitext.collection.revision
+        return embedded(self.study.base)[1].collection.revision
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ir_measures import AP, Measure, nDCG
 
-from studies.bases import ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.ladders import atlas_rung
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.execution import Execution
+from studies.schema.lineage import embedded
 from studies.schema.objective import Contrastive
 from studies.schema.run import Atlas, Bitext, Rung, Schedule, Student, Translator
 from studies.schema.search import Choice, Halving, LogUniform, Parameter, Search
@@ -44,7 +45,7 @@ def tiny_student(revision: str, *, steps: int) -> Student:
     collection = Atlas(languages=LANGUAGES, vocabulary_size=VOCABULARY, revision=revision)
     schedule = Schedule(steps=steps, warmup_steps=steps // 10)
     teacher = replace(
-        OPTICAL_ATLAS.teacher,
+        ATLAS_TEACHER,
         collection=collection,
         rung=tiny_rung(32),
         objective=Contrastive(group_size=16, temperature=0.05),
@@ -69,7 +70,7 @@ def tiny_translator(revision: str, *, steps: int) -> Translator:
     )
     return replace(
         ATLAS_TRANSLATOR,
-        bitext=student.bitext,
+        bitext=embedded(student)[1],
         architecture=shape,
         schedule=student.schedule,
         global_batch=student.global_batch,

@@ -222,6 +222,11 @@ class TranslatedTopics:
 Collection = IrDataset | LocalCollection | TranslatedTopics
 
 
+def passages_of(collection: Collection) -> Published:
+    """The collection whose passages are searched: translated topics have those of their original."""
+    return collection.original if isinstance(collection, TranslatedTopics) else collection
+
+
 class Reading(StrEnum):
     """The three ways in which a monolingual collection such as MIRACL is read; a figure always names its reading."""
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from studies.schema.execution import Execution
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     Architecture,
+    Bitext,
     LookUp,
     ModelType,
     Precision,
@@ -118,7 +120,10 @@ def head_weights(architecture: Architecture) -> int:
 
 
 def parameters_of(run: Run) -> Parameters:
-    """Parameters of what a run trains; a system without training is counted as its teacher, which reads for it."""
+    """Parameters of what a run trains; a system without training is counted as its teacher, which reads for it.
+
+    Of a published teacher nothing is trained here and no shape is declared: it counts as none.
+    """
     match run:
         case Pretraining(rung=rung):
             encoder = parameters(rung.architecture, token_size=0)
@@ -131,6 +136,8 @@ def parameters_of(run: Run) -> Parameters:
             return translator_parameters(run.architecture)
         case LookUp() | TranslateQuery():
             return parameters_of(run.teacher)
+        case PublishedTeacher():
+            return Parameters(non_embedding=0, total=0)
         case unknown:
             assert_never(unknown)
 
@@ -179,7 +186,7 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
     """
     read: float
     match run:
-        case LookUp() | TranslateQuery():
+        case LookUp() | TranslateQuery() | PublishedTeacher():
             return 0.0
         case Teacher() | Student() | Pretraining():
             architecture = run.rung.architecture
@@ -197,7 +204,11 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
         case unknown:
             assert_never(unknown)
     per_token = 6 * (parameters_of(run).non_embedding + read) + 12 * attentions * width * tokens_per_example
-    again = run.bitext.direct_lines / run.bitext.total_lines / 3 if isinstance(run, Student) else 0.0
+    again = (
+        run.bitext.direct_lines / run.bitext.total_lines / 3
+        if isinstance(run, Student) and isinstance(run.bitext, Bitext)
+        else 0.0
+    )
     return per_token * tokens_per_example * (1 + again) * run.global_batch * run.schedule.steps
 
 

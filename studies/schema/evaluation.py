@@ -1,12 +1,24 @@
 """What is asked of a finished run: which queries, how deep, which measures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from ir_measures.measures import Measure
 
 from studies.schema.added import ADDED
 from studies.schema.alignment import Alignment
+from studies.schema.collection import (
+    TRAIN,
+    Collection,
+    IrDataset,
+    LocalCollection,
+    Reader,
+    TranslatedTopics,
+    passage_reader,
+)
+from studies.schema.pool import Pool
 
 
 class Split(StrEnum):
@@ -27,6 +39,48 @@ def pair_name(pair: Pair) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searched:
+    """A published or local collection that is asked: the judged queries of a split, in the whole or in a pool."""
+
+    collection: Collection
+    split: str = "dev"
+    pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        judged = _judged(self.collection)
+        if self.split == TRAIN:
+            raise ValueError(
+                f"{self.collection.name} is asked its training queries, which measures memory; name another"
+            )
+        if not judged.get(self.split):
+            usable = ", ".join(name for name, is_judged in judged.items() if is_judged and name != TRAIN)
+            raise ValueError(f"{self.collection.name} has no judged split {self.split!r}; it has {usable or 'none'}")
+
+    @property
+    def language(self) -> str:
+        """The language of the queries."""
+        return self.collection.pair.query
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads the passages."""
+        return passage_reader(self.collection.pair)
+
+
+def _judged(collection: Collection) -> Mapping[str, bool]:
+    """Splits, and whether they have judgments."""
+    match collection:
+        case IrDataset():
+            return {split.name: split.judged for split in collection.splits}
+        case LocalCollection():
+            return {split.name: bool(split.qrels) for split in collection.splits}
+        case TranslatedTopics():
+            return {collection.split: _judged(collection.original)[collection.split]}
+        case unknown:
+            assert_never(unknown)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Measures over the queries of a split, on rankings of ``depth`` passages.
 
@@ -34,6 +88,8 @@ class Evaluation:
 
     English passages are read by the teacher. Of a student, ``pairs`` are asked as well: their passages are in another
     language and read by the student itself.
+
+    With ``retrieval`` those of its collections, each of a split of its own; without, those of the embedded collection.
     """
 
     measures: tuple[Measure, ...]
@@ -41,6 +97,7 @@ class Evaluation:
     split: Split = Split.TEST
     alignment: Alignment | None = field(default=None, metadata=ADDED)
     pairs: tuple[Pair, ...] = field(default=(), metadata=ADDED)
+    retrieval: tuple[Searched, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.measures:
@@ -52,3 +109,14 @@ class Evaluation:
                 raise ValueError(
                     f"{measure} looks deeper than the {self.depth} passages kept of a ranking; raise depth"
                 )
+        asked = [searched.language for searched in self.retrieval]
+        if len(set(asked)) != len(asked):
+            raise ValueError(
+                f"collections are asked in {', '.join(asked)}; results stand by query language, so name one collection "
+                "for each, and another study for a second"
+            )
+        if self.retrieval and (self.pairs or self.alignment is not None):
+            raise ValueError(
+                "an evaluation asks published collections, and pairs or alignment of the embedded one; ask these in a "
+                "study of their own"
+            )

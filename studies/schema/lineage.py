@@ -3,8 +3,10 @@
 from typing import assert_never
 
 from studies.schema.objective import group_size_of
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     Atlas,
+    Bitext,
     LookUp,
     Preparatory,
     Pretraining,
@@ -18,28 +20,42 @@ from studies.schema.run import (
 )
 
 
-def collection_of(run: Run) -> Atlas:
-    """The collection that a run reads."""
+def collection_of(run: Run) -> Atlas | None:
+    """The embedded collection that a run reads; None for one that reads published or local data."""
     match run:
         case Translator(bitext=source) | Pretraining(text=source):
             return source.collection
         case _:
-            return teacher_of(run).collection
+            teacher = teacher_of(run)
+            return teacher.collection if isinstance(teacher, Teacher) else None
+
+
+def embedded(run: Student) -> tuple[Teacher, Bitext]:
+    """The teacher and the lines of a student of the embedded collection; TypeError for one of published data."""
+    if not isinstance(run.teacher, Teacher) or not isinstance(run.bitext, Bitext):
+        raise TypeError(
+            f"a student of {type(run.teacher).__name__} on {type(run.bitext).__name__} reads published data"
+        )
+    return run.teacher, run.bitext
 
 
 def needs(run: Run) -> tuple[Trained, ...]:
     """The runs that have to be trained before this one can be trained or evaluated."""
     match run:
-        case Teacher() | Translator() | Pretraining():
+        case Teacher() | Translator() | Pretraining() | PublishedTeacher():
             return ()
         case Student(teacher=teacher, pretraining=pretraining):
-            return (teacher,) if pretraining is None else (teacher, pretraining)
+            return _trained(teacher) if pretraining is None else (*_trained(teacher), pretraining)
         case LookUp():
-            return (run.teacher,)
+            return _trained(run.teacher)
         case TranslateQuery(teacher=teacher, translator=translator):
-            return (teacher, translator) if isinstance(translator, Translator) else (teacher,)
+            return (*_trained(teacher), translator) if isinstance(translator, Translator) else _trained(teacher)
         case unknown:
             assert_never(unknown)
+
+
+def _trained(teacher: Teacher | PublishedTeacher) -> tuple[Trained, ...]:
+    return (teacher,) if isinstance(teacher, Teacher) else ()
 
 
 def call_size_of(run: Trained) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from studies.schema.estimand import EpsilonOptimum
 from studies.schema.objective import Objective, Solver, Transport
 from studies.schema.record import FULL_EXPOSURE
-from studies.schema.run import Optimiser, Student
+from studies.schema.run import Bitext, Optimiser, Student
 
 
 def check_epsilons(estimand: EpsilonOptimum, students: Sequence[tuple[str, str, Student]]) -> None:
@@ -20,6 +20,11 @@ def check_epsilons(estimand: EpsilonOptimum, students: Sequence[tuple[str, str, 
         if settings.setdefault(objective, found) != found:
             raise ValueError(
                 f"objective {objective!r} has two epsilons or learning rates; tie one of each to its label"
+            )
+        if not isinstance(run.bitext, Bitext):
+            raise ValueError(
+                f"objective {objective!r} is trained on {type(run.bitext).__name__}; a curve over epsilon is read on "
+                "the embedded collection's Bitext alone"
             )
         shares = dict(run.bitext.exposure)
         if bitext in estimand.joint:

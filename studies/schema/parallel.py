@@ -4,8 +4,10 @@ Everything here decides which lines a student sees, so all of it is identity.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from studies.schema.added import ADDED
+from studies.schema.collection import Collection
 from studies.schema.files import check_relative, check_revision
 
 
@@ -114,6 +116,8 @@ class ParallelText:
 
     A pair with n lines left, at most its cap, gets a share of n to the ``exponent`` (arXiv 1911.02116): 1 draws pairs
     as they are, 0 all alike. What a small pair cannot fill goes to the others. ``seed`` decides which lines are drawn.
+    Of its lines a language gets the share that ``exposure`` names, all where none is named; a smaller share is part of
+    every larger one. A line with a query of ``kept_out`` on either side, unless of a training split, is dropped.
     """
 
     corpora: tuple[Corpus, ...]
@@ -122,6 +126,8 @@ class ParallelText:
     exponent: float
     seed: int
     caps: tuple[tuple[str, int], ...] = ()
+    exposure: tuple[tuple[str, float], ...] = field(default=(), metadata=ADDED)
+    kept_out: tuple[Collection, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.corpora or len({corpus.name for corpus in self.corpora}) != len(self.corpora):
@@ -143,8 +149,25 @@ class ParallelText:
                 f"ParallelText.caps are {self.caps}; give each of {', '.join(self.pairs)} at most one, "
                 "of 1 or more lines"
             )
+        named = [language for language, _ in self.exposure]
+        if named and (
+            sorted(named) != sorted(self.languages) or any(not 0 <= share <= 1 for _, share in self.exposure)
+        ):
+            raise ValueError(
+                f"ParallelText.exposure is {self.exposure}; give each of {', '.join(self.languages)} one share from 0 "
+                "to 1, or none to any"
+            )
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """The pairs, in the order of the corpora."""
         return tuple(dict.fromkeys(corpus.pair for corpus in self.corpora))
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that a student reads, in the order of the corpora."""
+        return tuple(dict.fromkeys(corpus.source for corpus in self.corpora))
+
+    def exposure_of(self, language: str) -> float:
+        """The share of its lines that a language gets."""
+        return dict(self.exposure).get(language, 1.0)

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from studies.schema.collection import IrDataset, Reader, passages_of
 from studies.schema.cost import parameters_of, teacher_cache_bytes, trained_weights, training_flops
+from studies.schema.evaluation import Searched
 from studies.schema.execution import Execution
-from studies.schema.key import run_key
+from studies.schema.key import canonical, run_key
 from studies.schema.objective import Objective
 from studies.schema.objective_cost import objective_flops
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
+    HELD_OUT_LINES,
+    Bitext,
     LookUp,
     Preparatory,
     Pretraining,
@@ -23,7 +29,7 @@ from studies.schema.run import (
     Translator,
     teacher_of,
 )
-from studies.schema.tokens import HELD_OUT_SIDES, PASSAGE, PASSAGES, tokens_of
+from studies.schema.tokens import HELD_OUT_SIDES, PASSAGE, PASSAGES, PUBLISHED_PASSAGE, tokens_of
 
 ITERATIONS = 55.0
 """The solver's iterations a line, as first_look's students ended with at epsilon 0.03. A plan cannot know its own."""
@@ -32,6 +38,8 @@ RECOMPUTED = 4 / 3
 """Work with gradient checkpointing against without: the forward pass is a third of a step and is done twice."""
 
 FP32_BYTES = 4
+BLOCK_BYTES = 2
+"""A number of a passage's vector in a block, float16."""
 MOMENTS_BYTES = 8
 """Of a weight that is trained, a checkpoint has both of Adam's moments beside it, in float32."""
 
@@ -96,9 +104,9 @@ def line_vector_bytes(run: Run) -> float:
     """Bytes of the teacher's vectors of a student's English lines; all students of one bitext share them."""
     match run:
         case Student():
-            lines = run.bitext.lines + HELD_OUT_SIDES
+            lines = run.bitext.lines + (HELD_OUT_SIDES if isinstance(run.bitext, Bitext) else HELD_OUT_LINES)
             return teacher_cache_bytes(run, lines=lines, tokens_per_line=tokens_of(run).teacher)
-        case Pretraining() | Teacher() | Translator() | LookUp() | TranslateQuery():
+        case Pretraining() | Teacher() | Translator() | LookUp() | TranslateQuery() | PublishedTeacher():
             return 0.0
         case unknown:
             assert_never(unknown)
@@ -107,6 +115,35 @@ def line_vector_bytes(run: Run) -> float:
 def passage_vector_bytes(run: Retriever) -> float:
     """Bytes of the teacher's vectors of all passages; everything that is searched with a teacher shares them."""
     return FP32_BYTES * teacher_of(run).token_size * PASSAGES * PASSAGE
+
+
+def searched_vector_bytes(run: Retriever, retrieval: Sequence[Searched]) -> float:
+    """Bytes of the vectors of published collections while they are searched: the teacher's, which stay, and of those
+    that students read the largest, which is deleted when it was searched. A collection whose size no source states
+    counts as none."""
+    passages: dict[Reader, dict[str, int]] = {Reader.TEACHER: {}, Reader.STUDENT: {}}
+    for searched in retrieval:
+        passages[searched.reader][passages_of(searched.collection).name] = _passages(searched)
+    count = sum(passages[Reader.TEACHER].values()) + max(passages[Reader.STUDENT].values(), default=0)
+    return BLOCK_BYTES * teacher_of(run).token_size * PUBLISHED_PASSAGE * count
+
+
+def _passages(searched: Searched) -> int:
+    if searched.pool is not None:
+        return searched.pool.size
+    original = passages_of(searched.collection)
+    return (original.count or 0) if isinstance(original, IrDataset) else 0
+
+
+def _lines_of(run: Student) -> str:
+    """What tells the lines of two students apart."""
+    match run.bitext:
+        case Bitext(lines=lines, lexical_coverage=coverage):
+            return f"{lines} {coverage}"
+        case ParallelText():
+            return str(canonical(run.bitext))
+        case unknown:
+            assert_never(unknown)
 
 
 def _objective_flops(run: Trained) -> float:
@@ -144,15 +181,21 @@ class Kept:
         return self.final + self.checkpoints + self.lines + self.passages
 
 
-def kept(runs: Sequence[tuple[Run, Execution]]) -> Kept:
-    """What a study's runs leave at most. Checkpoints are deleted when a run ends; what is shared is counted once."""
-    lines = {
-        (run_key(run.teacher), run.bitext.lines, run.bitext.lexical_coverage): line_vector_bytes(run)
-        for run, _ in runs
-        if isinstance(run, Student)
-    }
+def kept(runs: Sequence[tuple[Run, Execution]], retrieval: Sequence[Searched] = ()) -> Kept:
+    """What a study's runs leave at most. Checkpoints are deleted when a run ends; what is shared is counted once.
+
+    Vectors of parallel text are kept up to an execution's budget, and computed in every step beyond it.
+    """
+    lines: dict[tuple[str, str], float] = {}
+    for run, execution in runs:
+        if isinstance(run, Student):
+            size = line_vector_bytes(run)
+            lines[run_key(run.teacher), _lines_of(run)] = size if size <= execution.teacher_cache_bytes else 0.0
     retrieving = [run for run, _ in runs if not isinstance(run, Preparatory)]
-    passages = {run_key(teacher_of(run)): passage_vector_bytes(run) for run in retrieving}
+    passages = {
+        run_key(teacher_of(run)): searched_vector_bytes(run, retrieval) if retrieval else passage_vector_bytes(run)
+        for run in retrieving
+    }
     return Kept(
         final=sum(final_bytes(run) for run, _ in runs),
         checkpoints=max(execution.at_once * checkpoint_bytes(run, execution) for run, execution in runs),

@@ -11,6 +11,8 @@ from typing import assert_never
 from studies.schema.added import ADDED
 from studies.schema.checks import above_zero, at_least
 from studies.schema.objective import Contrastive, Objective, group_size_of, uses_idf
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator, Seq2Seq, check_room
 
 ENGLISH = "en"
@@ -300,13 +302,14 @@ class Pretraining:
 class Student:
     """A multilingual encoder distilled from a teacher on bitext; it reads the queries, the teacher the passages.
 
-    With ``frozen_embeddings`` the vectors of its token lexicon stay what they were; everything else is trained. Its
+    A teacher that was trained here goes with lines of its own collection, a published one with parallel text. With
+    ``frozen_embeddings`` the vectors of its token lexicon stay what they were; everything else is trained. Its
     encoder starts from the weights that ``pretraining`` leaves, where there is one.
     """
 
-    teacher: Teacher
+    teacher: Teacher | PublishedTeacher
     rung: Rung
-    bitext: Bitext
+    bitext: Bitext | ParallelText
     objective: Objective
     optimiser: Optimiser
     schedule: Schedule
@@ -318,14 +321,25 @@ class Student:
     pretraining: Pretraining | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
-        _check_training(self, self.teacher.collection)
-        _check_bitext(self.teacher, self.bitext)
-        if self.bitext.direct and uses_idf(self.objective):
-            raise ValueError(
-                "marginals idf weigh the tokens of English sides, and direct lines have none; use uniform marginals"
-            )
-        if self.pretraining is not None:
-            _check_pretraining(self, self.pretraining)
+        match self.teacher, self.bitext:
+            case Teacher() as teacher, Bitext() as bitext:
+                _check_training(self, teacher.collection)
+                _check_bitext(teacher, bitext)
+                if bitext.direct and uses_idf(self.objective):
+                    raise ValueError(
+                        "marginals idf weigh the tokens of English sides, and direct lines have none; use uniform "
+                        "marginals"
+                    )
+                if self.pretraining is not None:
+                    _check_pretraining(self, self.pretraining, teacher.collection)
+            case PublishedTeacher(), ParallelText() as lines:
+                _check_training(self, None)
+                _check_parallel(self, lines)
+            case _:
+                raise ValueError(
+                    f"a student of a {type(self.teacher).__name__} is given {type(self.bitext).__name__}; a Teacher "
+                    "goes with the Bitext of its collection, a PublishedTeacher with ParallelText"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,12 +349,15 @@ class LookUp:
     With a bitext, a dictionary is learned from its lines; without one the query is passed through as it is.
     """
 
-    teacher: Teacher
+    teacher: Teacher | PublishedTeacher
     bitext: Bitext | None
 
     def __post_init__(self) -> None:
-        if self.bitext is not None:
-            _check_bitext(self.teacher, self.bitext)
+        if self.bitext is None:
+            return
+        if isinstance(self.teacher, PublishedTeacher):
+            raise ValueError("a dictionary is learned from the embedded collection's lines alone; leave the bitext out")
+        _check_bitext(self.teacher, self.bitext)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,17 +381,23 @@ class Translator:
 class TranslateQuery:
     """A rival without training of its own: queries are translated into English and read by the teacher."""
 
-    teacher: Teacher
+    teacher: Teacher | PublishedTeacher
     translator: Translator | PublishedTranslator
     decoding: Decoding = GREEDY
 
     def __post_init__(self) -> None:
         match self.translator:
             case Translator(bitext=bitext, architecture=architecture):
+                if isinstance(self.teacher, PublishedTeacher):
+                    raise ValueError(
+                        "a translator is trained here on the embedded collection's lines alone; with a published "
+                        "teacher name a PublishedTranslator"
+                    )
                 _check_bitext(self.teacher, bitext)
                 check_room(self.decoding, architecture)
             case PublishedTranslator():
-                self.translator.check_codes(self.teacher.collection.languages)
+                if isinstance(self.teacher, Teacher):
+                    self.translator.check_codes(self.teacher.collection.languages)
             case unknown:
                 assert_never(unknown)
 
@@ -390,8 +413,9 @@ Trained = Pretraining | Teacher | Student | Translator
 Preparatory = Pretraining | Translator
 """Trained runs that answer no query by themselves, so that no evaluation is owed of them."""
 
-System = LookUp | TranslateQuery
-"""Rival systems without training of their own: the teacher reads what they make of a query."""
+System = LookUp | TranslateQuery | PublishedTeacher
+"""Runs without training of their own: rival systems, of whose queries the teacher reads what they make, and a teacher
+that somebody else trained."""
 
 Retriever = Teacher | Student | System
 """Runs that answer queries, so that an evaluation is owed of them."""
@@ -399,12 +423,12 @@ Retriever = Teacher | Student | System
 Run = Trained | System
 
 
-def teacher_of(run: Retriever) -> Teacher:
+def teacher_of(run: Retriever) -> Teacher | PublishedTeacher:
     """The teacher a run depends on; a teacher depends on itself."""
-    return run if isinstance(run, Teacher) else run.teacher
+    return run if isinstance(run, Teacher | PublishedTeacher) else run.teacher
 
 
-def _check_training(run: Trained, collection: Atlas) -> None:
+def _check_training(run: Trained, collection: Atlas | None) -> None:
     what = type(run).__name__
     at_least(run, 1, "global_batch")
     at_least(run, 0, "seed")
@@ -419,7 +443,7 @@ def _check_training(run: Trained, collection: Atlas) -> None:
         name, known = "the architecture", run.architecture.vocabulary_size
     else:
         name, known = f"rung {run.rung.name}", run.rung.architecture.vocabulary_size
-    if known < collection.vocabulary_size:
+    if collection is not None and known < collection.vocabulary_size:
         raise ValueError(
             f"{name} of the {what.lower()} knows {known} tokens, the collection uses "
             f"{collection.vocabulary_size}; give it at least as many"
@@ -434,11 +458,33 @@ def _check_bitext(teacher: Teacher, bitext: Bitext) -> None:
         )
 
 
-def _check_pretraining(student: Student, pretraining: Pretraining) -> None:
-    if pretraining.text.collection != student.teacher.collection:
+def _check_parallel(student: Student, lines: ParallelText) -> None:
+    if student.rung.weights is None:
+        raise ValueError(
+            f"rung {student.rung.name} has random weights and no tokenizer of its own to read parallel text with; name "
+            "a rung with pretrained weights"
+        )
+    if student.pretraining is not None:
+        raise ValueError(
+            "pretraining reads the embedded collection, and the student parallel text; start from the rung's weights"
+        )
+    if uses_idf(student.objective):
+        raise ValueError(
+            "marginals idf need the tokens of the teacher's own lines, which a published checkpoint keeps to itself; "
+            "use uniform marginals"
+        )
+    for corpus in lines.corpora:
+        if corpus.target != ENGLISH:
+            raise ValueError(
+                f"corpus {corpus.name} is of {corpus.pair}, and the teacher reads English; give it lines with English"
+            )
+
+
+def _check_pretraining(student: Student, pretraining: Pretraining, collection: Atlas) -> None:
+    if pretraining.text.collection != collection:
         raise ValueError(
             f"pretraining reads atlas {pretraining.text.collection.revision}, the teacher atlas "
-            f"{student.teacher.collection.revision}; declare both with the same collection"
+            f"{collection.revision}; declare both with the same collection"
         )
     for name in ("rung", "precision"):
         if getattr(pretraining, name) != getattr(student, name):

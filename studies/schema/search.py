@@ -15,7 +15,7 @@ from studies.schema.axes import accepted, assign
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical
-from studies.schema.run import Rung, Student
+from studies.schema.run import Rung, Student, Teacher
 from studies.schema.study import check_batches
 
 DIGITS = 4
@@ -148,6 +148,11 @@ class Search:
             raise ValueError(
                 f"search {self.name} would choose by {self.split} queries, and every later score on them would be "
                 f"optimistic; leave split at {Split.VALIDATION}"
+            )
+        if not isinstance(self.base.teacher, Teacher):
+            raise ValueError(
+                f"search {self.name} starts from a student of a published teacher, and a search asks validation "
+                "queries of the embedded collection; search there, or compare settings in a study"
             )
         _ = self.evaluation
         self._check_budget()

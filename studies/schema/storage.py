@@ -151,6 +151,10 @@ class Storage:
         """A built collection; ``name`` carries its revision, as in ``atlas-3f2a``."""
         return self.root / "collections" / _name("collection", name)
 
+    def data(self) -> Path:
+        """Files that a user puts there: parallel text, local collections, translated topics."""
+        return self.root / "data"
+
     def embeddings(self, teacher_key: str, name: str) -> Path:
         return self.root / "embeddings" / _name("teacher key", teacher_key) / _name("embeddings", name)
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
 from math import gcd
+from typing import assert_never
 
 from ir_measures.measures import Measure
 
+from studies.schema.asked import check_retrieval, is_english
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.estimand import (
     AlignmentImprovement,
@@ -28,11 +30,13 @@ from studies.schema.estimand import (
     check_estimand,
     compute_of,
 )
-from studies.schema.evaluation import Evaluation, Pair, Split, pair_name
+from studies.schema.evaluation import Evaluation, Pair, Searched, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.lineage import call_size_of
 from studies.schema.over_epsilon import check_epsilons
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import Role
 from studies.schema.run import (
     HELD_OUT_LINES,
@@ -107,6 +111,9 @@ class Study:
     :attr:`Role.TRANSLATED`, which needs a ``translator``: a published one, or one to train on each student's bitext
     from each student's seed. Students are asked ``pairs`` as well, whose passages they read themselves. A changed
     recipe needs a new ``version``: the storage refuses one under an old name.
+
+    Students of a published teacher are asked the collections of ``retrieval``, the teacher those in English, and
+    ``split`` plays no part.
     """
 
     name: str
@@ -127,6 +134,7 @@ class Study:
     translator: Translator | PublishedTranslator | None = None
     decoding: Decoding = GREEDY
     pairs: tuple[Pair, ...] = ()
+    retrieval: tuple[Searched, ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -152,13 +160,21 @@ class Study:
                 f"{Role.TRANSLATED} and a translator go together, give both or neither"
             )
         _ = self.evaluation
-        known = self.base.teacher.collection.languages
+        known = self.base.teacher.collection.languages if isinstance(self.base.teacher, Teacher) else ()
         for pair in self.pairs:
             if len(set(pair)) != 2 or not set(pair) <= set(known):
                 raise ValueError(
-                    f"pair {pair_name(pair)} is not of two languages of the collection: {', '.join(known)}"
+                    f"pair {pair_name(pair)} is not of two languages of the embedded collection: {', '.join(known)}"
                 )
         points = expand(self)
+        check_retrieval(
+            self.name,
+            self.retrieval,
+            [_student(point) for point in points if point.role is Role.STUDENT],
+            rivals=self.rivals,
+            translator=self.translator,
+            scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect) else Scale.RAW,
+        )
         labels = dict.fromkeys(point.labels.rung for point in points)
         for name, _ in self.executions:
             if name not in labels:
@@ -184,6 +200,7 @@ class Study:
             split=self.split,
             alignment=alignment_of(self.estimand),
             pairs=self.pairs,
+            retrieval=self.retrieval,
         )
 
     def execution_of(self, point: Point) -> Execution:
@@ -242,7 +259,7 @@ def bitexts(points: Iterable[Point]) -> dict[str, Bitext]:
     found: dict[str, Bitext] = {}
     for point in points:
         if point.role is Role.STUDENT:
-            bitext = _student(point).bitext
+            bitext = _embedded(_student(point).bitext)
             if found.setdefault(point.labels.rotation, bitext) != bitext:
                 raise ValueError(f"students of rotation {point.labels.rotation} differ in bitext; give them one")
     return found
@@ -270,6 +287,8 @@ def recipe(study: Study) -> dict[str, Json]:
         described["decoding"] = canonical(study.decoding)
     if study.pairs:
         described["pairs"] = canonical(study.pairs)
+    if study.retrieval:
+        described["retrieval"] = canonical(study.retrieval)
     return described
 
 
@@ -287,9 +306,17 @@ def _student(point: Point) -> Student:
     return point.run
 
 
-def _teacher(student: Point) -> Point:
+def _teacher(retrieval: tuple[Searched, ...], student: Point) -> Point | None:
+    """The teacher; a published one where it is asked anything."""
     teacher = _student(student).teacher
-    return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
+    match teacher:
+        case Teacher():
+            return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
+        case PublishedTeacher():
+            asked = any(is_english(searched) for searched in retrieval)
+            return _point(teacher, Role.TEACHER, Labels()) if asked else None
+        case unknown:
+            assert_never(unknown)
 
 
 def _pretraining(student: Point) -> Point | None:
@@ -298,6 +325,15 @@ def _pretraining(student: Point) -> Point | None:
     if pretraining is None:
         return None
     return _point(pretraining, Role.PRETRAINING, Labels(rung=student.labels.rung, seed=str(pretraining.seed)))
+
+
+def _embedded(bitext: Bitext | ParallelText) -> Bitext:
+    if isinstance(bitext, ParallelText):
+        raise ValueError(
+            "a dictionary, a translator of one's own and withheld languages are read off the embedded collection's "
+            f"lines alone; with parallel text leave the rival {Role.DICTIONARY} out, and name a PublishedTranslator"
+        )
+    return bitext
 
 
 def _untrained(student: Point) -> Point:
@@ -311,7 +347,7 @@ def _untrained(student: Point) -> Point:
 
 def _dictionary(student: Point) -> Point:
     run = _student(student)
-    look_up = LookUp(teacher=run.teacher, bitext=run.bitext)
+    look_up = LookUp(teacher=run.teacher, bitext=_embedded(run.bitext))
     return _point(look_up, Role.DICTIONARY, Labels(bitext=student.labels.bitext, rotation=student.labels.rotation))
 
 
@@ -322,7 +358,7 @@ def _copy_through(student: Point) -> Point:
 def _translator(recipe: Translator, student: Point) -> Point:
     """The translator with the lines and the seed of a student."""
     run = _student(student)
-    trained = replace(recipe, bitext=run.bitext, seed=run.seed)
+    trained = replace(recipe, bitext=_embedded(run.bitext), seed=run.seed)
     labels = replace(student.labels, rung=str(Role.TRANSLATOR), objective="-")
     return _point(trained, Role.TRANSLATOR, labels)
 
@@ -346,7 +382,7 @@ _RIVALS: Mapping[Role, Callable[[Point], Point]] = {
 
 def _builders(study: Study) -> Iterator[Callable[[Point], Point | None]]:
     """What makes teachers, pretraining and rivals of the students, in order."""
-    yield _teacher
+    yield partial(_teacher, study.retrieval)
     yield _pretraining
     for role in study.rivals:
         if role is Role.TRANSLATED and study.translator is not None:

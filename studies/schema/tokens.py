@@ -1,13 +1,16 @@
-"""How many tokens a run reads, about: what is known of the embedded collection of twelve languages before it is built.
+"""How many tokens a run reads, about: what is known of its data before any of it is there.
 
-Counted with the tokenizer of ``studies.bases.ATLAS_TWELVE``, special tokens and the padding of length-sorted batches of
-256 included. Another collection of the same kind differs by a few tokens; a pretrained rung's own tokenizer cuts names
-of most languages into more.
+Of the embedded collection of twelve languages: counted with the tokenizer of ``studies.bases.ATLAS_TWELVE``, special
+tokens and the padding of length-sorted batches of 256 included. Another collection of the same kind differs by a few
+tokens; a pretrained rung's own tokenizer cuts names of most languages into more. Of parallel text and published
+passages: assumed, as files come later.
 """
 
 from dataclasses import dataclass
 from typing import assert_never
 
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import LookUp, Pretraining, Run, Student, Teacher, TranslateQuery, Translator
 
 LINE, LONGEST_LINE = 11.0, 58
@@ -25,6 +28,12 @@ TEXT, LONGEST_TEXT = 12.0, 79
 PASSAGES = 936
 PASSAGE = 30.0
 """Passages, one an entity, and their mean tokens."""
+
+PARALLEL_LINE = 32.0
+"""Tokens of a line of mined parallel text on either side, about twenty words; an assumption."""
+
+PUBLISHED_PASSAGE = 130.0
+"""Tokens of a passage of about a hundred words; an assumption."""
 
 HELD_OUT_SIDES = 300
 """English sides of the lines that are watched, beyond those trained on; the others are few and short."""
@@ -46,11 +55,15 @@ def tokens_of(run: Run) -> Tokens:
             return Tokens(student=PAIR, teacher=0.0, longest=LONGEST_PAIR)
         case Pretraining():
             return Tokens(student=TEXT, teacher=0.0, longest=LONGEST_TEXT)
+        case Student(bitext=ParallelText() as lines):
+            # A token has at least one character, and a tokenizer's model at most so many positions.
+            longest = min(lines.filters.most_characters, run.rung.architecture.max_positions)
+            return Tokens(student=PARALLEL_LINE, teacher=PARALLEL_LINE, longest=longest)
         case Student():
             return Tokens(student=LINE, teacher=ENGLISH, longest=LONGEST_LINE)
         case Translator():
             return Tokens(student=LINE, teacher=0.0, longest=LONGEST_LINE)
-        case LookUp() | TranslateQuery():
+        case LookUp() | TranslateQuery() | PublishedTeacher():
             return Tokens(student=0.0, teacher=0.0, longest=0)
         case unknown:
             assert_never(unknown)

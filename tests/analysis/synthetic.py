@@ -26,7 +26,18 @@ from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
 from studies.schema.record import Role
-from studies.schema.run import Atlas, Bitext, LookUp, Optimiser, Precision, Preparatory, Schedule, Student, Teacher
+from studies.schema.run import (
+    Atlas,
+    Bitext,
+    LookUp,
+    Optimiser,
+    Precision,
+    Preparatory,
+    Schedule,
+    Student,
+    Teacher,
+    teacher_of,
+)
 from studies.schema.study import (
     DataCurve,
     EpsilonOptimum,
@@ -305,7 +316,7 @@ def _write_run(
     recorded = flatten(point.run)
     if not isinstance(point.run, Teacher | Preparatory):
         recorded = {name: value for name, value in recorded.items() if not name.startswith("teacher.")}
-        recorded["teacher"] = run_key(point.run.teacher)
+        recorded["teacher"] = run_key(teacher_of(point.run))
     count = parameters_of(point.run)
     recorded |= {"parameters.non_embedding": str(count.non_embedding), "parameters.total": str(count.total)}
     client.log_batch(run, params=[Param(name, value) for name, value in recorded.items()], tags=[RunTag("x", "y")])
@@ -368,7 +379,7 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
                 for code, share in point.run.bitext.exposure
             }
             if point.labels.rotation in UNSEEN_ROTATIONS:
-                own = 0.5 if point.run.bitext.direct else 0.0
+                own = 0.5 if isinstance(point.run.bitext, Bitext) and point.run.bitext.direct else 0.0
                 logits |= {pair_name(pair): logits[pair[0]] - 0.5 + own for pair in PAIRS}
             return {code: TEACHER_SCORE / (1 + np.exp(-value - noise)) for code, value in logits.items()}
         case Role.UNTRAINED:

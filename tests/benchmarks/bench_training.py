@@ -43,6 +43,7 @@ from harness.sharding import adamw
 from studies.first_look import STUDY
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
+from studies.schema.lineage import embedded
 from studies.schema.run import Schedule, Student
 from studies.schema.storage import Storage, write_json_atomic
 from studies.schema.study import Point, Study, expand
@@ -73,7 +74,7 @@ def main() -> None:
     paces: dict[str, Pace] = {}
     with tempfile.TemporaryDirectory(prefix="bench-training-") as folder:
         storage = Storage.at(Path(folder) / "storage")
-        collection(storage, STUDY.base.teacher.collection)
+        collection(storage, embedded(STUDY.base)[0].collection)
         with connected():
             for workers in CORES:
                 paces[f"ours, {workers} workers"] = _ours(_study(workers), storage)
@@ -93,7 +94,7 @@ def _study(workers: int) -> Study:
 
     Students of other numbers of workers have other seeds, or the second would go on where the first was stopped.
     """
-    teacher = replace(STUDY.base.teacher, schedule=Schedule(steps=TEACHER_STEPS, warmup_steps=10))
+    teacher = replace(embedded(STUDY.base)[0], schedule=Schedule(steps=TEACHER_STEPS, warmup_steps=10))
     schedule = Schedule(steps=100 * (WARMUP_STEPS + MEASURED_STEPS), warmup_steps=100)
     return replace(
         STUDY,
@@ -168,8 +169,8 @@ def _theirs(study: Study, storage: Storage, folder: Path, threads: int) -> Pace:
     assert isinstance(run, Student)
     examples = materials(storage, run, study.execution, torch.device("cpu")).train
     assert isinstance(examples, BitextExamples)
-    atlas = collection(storage, run.teacher.collection)
-    texts = [line.text for line in atlas.bitext(run.bitext)]
+    atlas = collection(storage, embedded(run)[0].collection)
+    texts = [line.text for line in atlas.bitext(embedded(run)[1])]
     encoder = build(run.rung, run.teacher.token_size, dropout=run.dropout, seed=run.seed)
 
     began = time.monotonic()

@@ -19,6 +19,7 @@ from harness.journal import Journal
 from harness.tracker import Tracker
 from studies.schema.cost import parameters_of
 from studies.schema.key import canonical, run_key
+from studies.schema.lineage import embedded
 from studies.schema.record import Flag, Metric, Role, State
 from studies.schema.run import Student
 from studies.schema.state import write_state
@@ -39,7 +40,7 @@ def chosen() -> list[Point]:
     students = [p for p in expand(STUDY) if p.role is Role.STUDENT and p.labels.rotation == "0"]
     run = students[-1].run
     assert isinstance(run, Student)
-    odd = replace(run, teacher=replace(run.teacher, seed=1))
+    odd = replace(run, teacher=replace(embedded(run)[0], seed=1))
     students.append(replace(students[-1], key=run_key(odd), run=odd))
     labels = Labels(rung="teacher")
     teachers = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from ir_measures import AP, nDCG
 
 from harness.evaluation_key import key_of
-from studies.bases import OPTICAL_ATLAS
+from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import rotations
 from studies.schema.record import State
@@ -27,7 +27,7 @@ def small_study(name: str = "small") -> Study:
         base=OPTICAL_ATLAS,
         axes=(
             ATLAS.axis("atlas-3k", "atlas-13k"),
-            rotations(2, OPTICAL_ATLAS.teacher.collection.languages, low=0.1),
+            rotations(2, ATLAS_TEACHER.collection.languages, low=0.1),
         ),
         measures=MEASURES,
         estimand=ResourceEffect(measure=nDCG @ 10),

@@ -16,11 +16,12 @@ from harness.encoders import build
 from harness.examples import BitextExamples, RankingExamples, Sequences
 from harness.families import BEGIN, END, PADDING
 from harness.vectors import CachedTeacher, LiveTeacher, encode
-from studies.bases import ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
 from studies.first_look import STUDY
 from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import embedded
 from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, Student
 from studies.schema.storage import Storage
 from studies.schema.study import expand
@@ -32,7 +33,7 @@ STUDENT = replace(
     OPTICAL_ATLAS,
     teacher=TEACHER,
     bitext=replace(
-        OPTICAL_ATLAS.bitext,
+        ATLAS_BITEXT,
         lines=300,
         exposure=tuple((code, 0.1 if code == "sw" else 1.0) for code in ATLAS_TWELVE.languages),
     ),
@@ -94,11 +95,11 @@ def test_no_test_query_is_among_the_training_lines_of_first_look(atlas: AtlasDat
     run = next(
         point.run for point in expand(STUDY) if isinstance(point.run, Student) and point.labels.rotation == rotation
     )
-    assert run.teacher.collection == atlas.declaration
+    assert embedded(run)[0].collection == atlas.declaration
     tested = atlas.queries[Split.TEST]
     compositions = {frozenset(query.names) for query in tested}
     texts = {atlas.text(query, code).casefold() for query in tested for code in (ENGLISH, *atlas.declaration.languages)}
-    lines = atlas.bitext(run.bitext)
+    lines = atlas.bitext(embedded(run)[1])
     assert len(lines) == sum(round(share * run.bitext.lines) for _, share in run.bitext.exposure)
     assert compositions.isdisjoint(frozenset(line.names) for line in lines)
     assert texts.isdisjoint(line.text.casefold() for line in lines)
@@ -107,7 +108,7 @@ def test_no_test_query_is_among_the_training_lines_of_first_look(atlas: AtlasDat
 
 def test_student_trains_on_exactly_the_declared_lines(distillation: Materials, atlas: AtlasData) -> None:
     assert isinstance(distillation.train, BitextExamples)
-    lines = atlas.bitext(STUDENT.bitext)
+    lines = atlas.bitext(embedded(STUDENT)[1])
     declared = tokens_of(sequences(atlas, [line.text for line in lines]))
     assert tokens_of(distillation.train.source) == declared
     assert distillation.facts["lines"] == {code: 30 if code == "sw" else 300 for code in ATLAS_TWELVE.languages}
@@ -117,7 +118,7 @@ def test_every_line_meets_the_teacher_s_vectors_of_its_own_english(
     distillation: Materials, atlas: AtlasData, storage: Storage
 ) -> None:
     assert isinstance(distillation.train, BitextExamples)
-    lines = atlas.bitext(STUDENT.bitext)
+    lines = atlas.bitext(embedded(STUDENT)[1])
     chosen = np.arange(0, len(lines), 371)
     found_BMH, mask_BM = distillation.train.teacher.take(distillation.train.english_of[chosen])
     english = sequences(atlas, [lines[line].english for line in chosen])
@@ -175,7 +176,7 @@ def test_every_text_of_the_collection_fits_the_models_and_nothing_is_cut(atlas: 
     limit = min(limit, TEACHER.rung.architecture.max_positions)
     texts = [passage.text for passage in atlas.passages]
     texts += [text for query in atlas.queries[Split.TEST] for text in query.texts.values()]
-    texts += [line.text for line in atlas.bitext(STUDENT.bitext)]
+    texts += [line.text for line in atlas.bitext(embedded(STUDENT)[1])]
     assert max(len(ids) for ids in tokenize(atlas.tokenizer(), texts)) <= limit
 
 

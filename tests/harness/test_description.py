@@ -6,12 +6,12 @@ import pytest
 
 from harness.delivery import MAX_PARAMETER_CHARACTERS, parameters
 from harness.description import described, flattened
-from studies.bases import OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.schema.key import Json, canonical, run_key
 from studies.schema.objective import Contrastive, PooledMSE, Transport, WeightedSum
 from studies.schema.run import LookUp, Run
 
-TEACHER = OPTICAL_ATLAS.teacher
+TEACHER = ATLAS_TEACHER
 
 
 def texts(run: Run) -> dict[str, str]:
@@ -26,7 +26,7 @@ def test_student_is_told_in_few_texts_with_its_teacher_by_key() -> None:
     assert found["teacher"] == run_key(TEACHER)
     assert not any(name.startswith("teacher.") for name in found)
     assert found["objective.type"] == "Transport"
-    assert found["bitext.collection.languages"] == " ".join(OPTICAL_ATLAS.bitext.collection.languages)
+    assert found["bitext.collection.languages"] == " ".join(ATLAS_BITEXT.collection.languages)
     assert found["dropout"] == "0"
     assert found["rung.weights"] == "none"
 
@@ -47,9 +47,9 @@ def test_list_whose_items_hold_a_separator_is_not_joined(value: Json) -> None:
         replace(OPTICAL_ATLAS, seed=1),
         replace(OPTICAL_ATLAS, teacher=replace(TEACHER, seed=1)),
         replace(OPTICAL_ATLAS, teacher=replace(TEACHER, objective=Contrastive(group_size=32, temperature=0.06))),
-        replace(OPTICAL_ATLAS, bitext=replace(OPTICAL_ATLAS.bitext, exposure=OPTICAL_ATLAS.bitext.exposure[::-1])),
+        replace(OPTICAL_ATLAS, bitext=replace(ATLAS_BITEXT, exposure=ATLAS_BITEXT.exposure[::-1])),
         replace(OPTICAL_ATLAS, objective=Transport(epsilon=0.03 + 1e-12)),
-        LookUp(teacher=TEACHER, bitext=OPTICAL_ATLAS.bitext),
+        LookUp(teacher=TEACHER, bitext=ATLAS_BITEXT),
         LookUp(teacher=TEACHER, bitext=None),
         TEACHER,
     ],

@@ -24,14 +24,16 @@ from harness.assemble import passage_vectors, sequences, trained
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
 from harness.encoders import build
-from harness.evaluate import SCHEMA, Result, _means, _write_trec, evaluate, languages, score
+from harness.evaluate import SCHEMA, evaluate, languages
 from harness.evaluation_key import key_of
+from harness.scoring import Result, means, score, write_trec
 from harness.vectors import encode
-from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.schema.alignment import COLUMNS, Alignment, AlignmentMeasure, Stage, column_name
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import embedded
 from studies.schema.record import Flag, State
 from studies.schema.run import LookUp, TranslateQuery
 from studies.schema.state import read_state, write_state
@@ -107,8 +109,8 @@ def test_means_are_over_the_queries_of_each_language() -> None:
         {"language": "sw", "AP": 0.25, "RR": 1.0},
         {"language": "de", "AP": 0.5, "RR": 0.5},
     ]
-    assert _means(rows, (AP, RR)) == {"AP": {"de": 0.75, "sw": 0.25}, "RR": {"de": 0.25, "sw": 1.0}}
-    assert _means([], (AP,)) == {"AP": {}}
+    assert means(rows, (AP, RR)) == {"AP": {"de": 0.75, "sw": 0.25}, "RR": {"de": 0.25, "sw": 1.0}}
+    assert means([], (AP,)) == {"AP": {}}
 
 
 def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
@@ -124,7 +126,7 @@ def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
         "de": Result(asked=("c",), ranking=[ScoredDoc("q1", "a", 7.0)], scores={}),
     }
     for name in ("one.trec.gz", "two.gz"):
-        _write_trec(tmp_path / name, results, "tag")
+        write_trec(tmp_path / name, results, "tag")
         monkeypatch.setattr(time, "time", lambda: 2e9)
     assert (tmp_path / "one.trec.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
     text = gzip.decompress((tmp_path / "one.trec.gz").read_bytes()).decode()
@@ -140,7 +142,7 @@ def test_trec_file_is_the_same_byte_for_byte_and_readable_by_others(
 
 
 def test_evaluation_key_moves_with_what_is_measured_and_not_with_how_it_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    atlas = OPTICAL_ATLAS.teacher.collection
+    atlas = ATLAS_TEACHER.collection
     rebuilt = replace(ATLAS_TEACHER, collection=replace(atlas, revision="another"))
     keys = [
         key_of(ATLAS_TEACHER, ASKED),
@@ -173,7 +175,7 @@ def test_alignment_is_another_evaluation_of_students_alone(monkeypatch: pytest.M
 
 
 def test_teacher_is_asked_in_english_and_all_others_in_every_language() -> None:
-    others = OPTICAL_ATLAS.teacher.collection.languages
+    others = ATLAS_TEACHER.collection.languages
     assert languages(ATLAS_TEACHER) == (ENGLISH,)
     assert languages(OPTICAL_ATLAS) == languages(LookUp(teacher=ATLAS_TEACHER, bitext=None)) == others
 
@@ -210,7 +212,7 @@ def test_student_is_aligned_before_and_after(storage: Storage) -> None:
     for column in COLUMNS:
         assert max(abs(row[f"{column}.after"] - row[f"{column}.before"]) for row in rows) > 0.01
     for name, by_language in summary["alignment"].items():
-        assert set(by_language) == set(run.teacher.collection.languages)
+        assert set(by_language) == set(embedded(run)[0].collection.languages)
         assert all(-0.2 < value <= 1.0 for value in by_language.values()), name
     german = [row["clca_mexa.after"] for row in rows if row["language"] == "de"]
     assert summary["alignment"]["clca_mexa.after"]["de"] == pytest.approx(fmean(german))
@@ -355,7 +357,7 @@ def test_student_reads_the_passages_of_a_pair_and_its_means_stand_apart(
     storage: Storage, atlas: AtlasData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.evaluate.languages", lambda run: ("de",))
-    bitext = replace(OPTICAL_ATLAS.bitext, lines=20)
+    bitext = replace(ATLAS_BITEXT, lines=20)
     student = replace(OPTICAL_ATLAS, teacher=TEACHER, bitext=bitext, seed=11)
     encoder = build(student.rung, TEACHER.token_size, dropout=0.0, seed=11)
     with storage.publish(storage.final(run_key(student))) as folder:

@@ -14,6 +14,7 @@ from harness.export import export
 from harness.late_interaction import search
 from harness.vectors import encode
 from studies.schema.evaluation import Split
+from studies.schema.lineage import embedded
 from studies.schema.record import Role, State
 from studies.schema.state import write_state
 from studies.schema.storage import Storage
@@ -21,7 +22,7 @@ from studies.schema.study import Point, expand
 from tests.harness.small_study import leave_evaluation, small_study
 
 STUDY = small_study("exported")
-STUDY = replace(STUDY, base=replace(STUDY.base, teacher=replace(STUDY.base.teacher, token_size=24, seed=9)))
+STUDY = replace(STUDY, base=replace(STUDY.base, teacher=replace(embedded(STUDY.base)[0], token_size=24, seed=9)))
 CPU = torch.device("cpu")
 
 # MaxSim sums a maximum for each of about ten query tokens.

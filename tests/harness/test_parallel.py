@@ -252,3 +252,27 @@ def test_offsets_and_ids_are_mapped_and_agree(tmp_path: Path) -> None:
     prepared = made(tmp_path, declare(moses(tmp_path, ["mstari wa kwanza", "wa pili"], ["the first line", "second"])))
     assert isinstance(prepared.ids[0], np.memmap)
     assert [len(ids) for ids in prepared.ids] == [int(offsets[-1]) for offsets in prepared.offsets]
+
+
+def test_watched_lines_are_the_same_under_every_exposure_and_never_trained_on(tmp_path: Path) -> None:
+    """A smaller exposure is part of a larger one, so that only the number of lines changes with it."""
+    sources, targets = ([f"{word} {number} {word}" for number in range(300)] for word in ("mstari", "line"))
+    corpus = moses(tmp_path, sources, targets)
+    found = {}
+    for share in (1.0, 0.1):
+        declared = declare(corpus, exposure=(("sw", share),))
+        prepared = prepare(
+            tmp_path,
+            declared,
+            source=by_characters,
+            target=by_characters,
+            guard=Guard(),
+            place=tmp_path / f"out-{share}",
+            watched=40,
+        )
+        lines = texts(prepared, 0)
+        found[share] = (lines[: prepared.watched], lines[prepared.watched :])
+        assert prepared.record["pairs"]["sw-en"]["lines"] == round(share * 260) == len(found[share][1])
+    assert found[1.0][0] == found[0.1][0]
+    assert set(found[0.1][1]) < set(found[1.0][1])
+    assert not set(found[1.0][0]) & set(found[1.0][1])

@@ -12,7 +12,7 @@ from harness.assemble import sequences
 from harness.data.atlas import AtlasData
 from harness.plan import misfits, plan, plan_table, size
 from harness.status import Phase, names
-from studies.bases import OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT
 from studies.ladders import XLM_R
 from studies.schema import tokens
 from studies.schema.execution import Execution
@@ -88,11 +88,11 @@ def test_size_is_within_half_a_unit_of_the_bytes_it_stands_for(count: int) -> No
 
 
 def test_tokens_that_a_plan_reckons_with_are_those_of_the_collection(atlas: AtlasData) -> None:
-    lines = atlas.bitext(OPTICAL_ATLAS.bitext)
+    lines = atlas.bitext(ATLAS_BITEXT)
     source = sequences(atlas, [line.text for line in lines]).lengths
     sides = sequences(atlas, sorted({line.english for line in lines})).lengths
     passages = sequences(atlas, [passage.text for passage in atlas.passages]).lengths
-    assert len(sides) == OPTICAL_ATLAS.bitext.lines
+    assert len(sides) == ATLAS_BITEXT.lines
     assert len(passages) == tokens.PASSAGES
     for mean, found in ((tokens.LINE, source), (tokens.ENGLISH, sides), (tokens.PASSAGE, passages)):
         assert mean == pytest.approx(found.mean(), rel=0.12)

@@ -15,10 +15,12 @@ from harness.assemble import sequences
 from harness.data.atlas import AtlasData
 from harness.encoders import TokenEncoder, build
 from harness.export import write_model
-from harness.published_teacher import PublishedEncoder, Side, content_revision, vectors
+from harness.published_files import content_revision
+from harness.published_teacher import PublishedEncoder, opened, vectors
 from harness.vectors import encode
 from studies.bases import ATLAS_TEACHER
-from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.key import run_key
+from studies.schema.published_teacher import PublishedTeacher, Side
 from studies.schema.storage import Storage
 
 CPU = torch.device("cpu")
@@ -71,6 +73,7 @@ def test_vectors_are_computed_once(checkpoint: Path, storage: Path) -> None:
     shutil.rmtree(checkpoint)
     again = vectors(place, teacher, TEXTS, Side.DOCUMENT, CPU)
     assert torch.equal(first.tokens_TH, again.tokens_TH)
+    opened.cache_clear()
     with pytest.raises(ValueError, match="is no directory of this machine"):
         vectors(place, teacher, TEXTS, Side.QUERY, CPU)
 
@@ -125,4 +128,5 @@ def test_revision_that_can_move_is_refused_and_every_field_is_in_the_key() -> No
         with pytest.raises(ValueError, match=r"write|at least 1"):
             replace(hub, **change)
     others = [replace(hub, revision="d" * 40), replace(hub, token_size=64), replace(hub, checkpoint="a/b")]
-    assert len({teacher.key for teacher in (hub, *others)}) == 4
+    others.append(replace(hub, lines=Side.DOCUMENT))
+    assert len({run_key(teacher) for teacher in (hub, *others)}) == 5

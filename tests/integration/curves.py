@@ -21,6 +21,7 @@ from harness.drills.tiny import tiny_student, tiny_translator
 from harness.remote import Task, train_worker
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
+from studies.schema.lineage import embedded
 from studies.schema.record import Metric
 from studies.schema.run import Precision, Rung, Teacher, Trained
 from studies.schema.storage import Storage, write_json_atomic
@@ -79,9 +80,9 @@ def variants_of(revision: str, published: Rung) -> dict[str, Variant]:
     translator = tiny_translator(revision, steps=STEPS)
     alone = replace(EVERY_STEP, workers=1, micro_batch=32)
     found = {
-        "taught": Variant(run=student.teacher, execution=alone),
-        "teacher, one worker": Variant(run=student.teacher, execution=replace(alone, micro_batch=16)),
-        "teacher, two workers": Variant(run=student.teacher, execution=EVERY_STEP),
+        "taught": Variant(run=embedded(student)[0], execution=alone),
+        "teacher, one worker": Variant(run=embedded(student)[0], execution=replace(alone, micro_batch=16)),
+        "teacher, two workers": Variant(run=embedded(student)[0], execution=EVERY_STEP),
         "one worker": Variant(run=student, execution=alone),
         "accumulated": Variant(run=student, execution=replace(EVERY_STEP, micro_batch=4)),
         "bf16": Variant(run=replace(student, precision=Precision.BF16), execution=EVERY_STEP),

@@ -71,7 +71,7 @@ def test_study_that_cannot_be_run_is_refused_before_anything_starts(
 def test_changed_recipe_under_an_old_version_names_the_field_and_touches_nothing(
     home: Home, new_studies: NewStudies, start: Start
 ) -> None:
-    revision = home.study.base.bitext.collection.revision
+    revision = home.revision
     before = fingerprint(home.storage.root)
     said = complaint(start(home.storage, new_studies(f"tiny_study({revision!r}, steps={STEPS + 10})"), "run", "tiny"))
     assert f"base.schedule.steps: {STEPS} -> {STEPS + 10}" in said, said

@@ -26,7 +26,7 @@ def test_second_run_starts_nothing_and_changes_no_file(home: Home, start: Start)
 
 
 def test_new_measure_evaluates_again_and_trains_nothing(home: Home, new_studies: NewStudies, start: Start) -> None:
-    revision = home.study.base.bitext.collection.revision
+    revision = home.revision
     folder = new_studies(f"tiny_study({revision!r}, version='2', steps={STEPS}, measures=(*MEASURES, Success @ 1))")
     trained = {point.key: fingerprint(home.storage.final(point.key)) for point in expand(home.study)}
     journals = {

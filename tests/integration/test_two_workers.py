@@ -14,6 +14,7 @@ from harness.evaluate import evaluate
 from harness.export import export
 from harness.vectors import encode
 from studies.schema.cost import parameters_of
+from studies.schema.lineage import embedded
 from studies.schema.record import Metric, Role
 from studies.schema.run import Student
 from studies.schema.state import read_state
@@ -93,12 +94,12 @@ def test_published_encoder_passes_through_training_export_and_evaluation(curves:
     held = read_state(storage, variant.task.key).facts["held_weights"]
     assert held < 0.62 * parameters_of(run).total, "a worker held more than its half and the small weights"
 
-    study = tiny_study(run.teacher.collection.revision)
+    study = tiny_study(embedded(run)[0].collection.revision)
     point = Point(key=variant.task.key, run=run, role=Role.STUDENT, labels=Labels())
     evaluate(storage, run, study.evaluation)
     reader = MultiVectorEncoder(str(export(storage, study, point, tmp_path / "model")), device="cpu")
     texts = ["Deutschland", "Shilingi ya Kenya"]
-    atlas = collection(storage, run.teacher.collection)
+    atlas = collection(storage, embedded(run)[0].collection)
     ours = encode(trained(storage, variant.task.key), sequences(atlas, texts, run.rung), torch.device("cpu"))
     theirs = reader.encode_query(texts)
     assert [len(found) for found in theirs] == ours.lengths.tolist()

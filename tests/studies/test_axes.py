@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.bases import OPTICAL_ATLAS
+from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.ladders import ATLAS, XLM_R, Ladder
 from studies.schema.axes import Axis, Setting, assign, cross, rotations, seeds, vary
 from studies.schema.objective import Transport
@@ -52,7 +52,7 @@ def test_assignment_changes_one_field_and_leaves_the_original() -> None:
     changed = assign(OPTICAL_ATLAS, "teacher.rung.weights", "somewhere")
     assert changed.teacher.rung.weights == "somewhere"
     assert assign(changed, "teacher.rung.weights", None) == OPTICAL_ATLAS
-    assert OPTICAL_ATLAS.teacher.rung.weights is None
+    assert ATLAS_TEACHER.rung.weights is None
     assert assign(OPTICAL_ATLAS, "precision", Precision.BF16).precision is Precision.BF16
 
 

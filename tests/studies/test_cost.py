@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.encoders import build, parameter_counts
 from harness.translator import build_translator
-from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.ladders import ATLAS, EUROBERT, MBERT, MMBERT, MT5_ENCODERS, UMT5_ENCODERS, XLM_R, Ladder
 from studies.schema.cost import (
     parameters,
@@ -133,7 +133,7 @@ def test_flops_of_a_translator_are_close_to_what_torch_counts() -> None:
 
 
 def test_look_up_is_counted_as_its_teacher_and_costs_nothing() -> None:
-    look_up = LookUp(teacher=ATLAS_TEACHER, bitext=OPTICAL_ATLAS.bitext)
+    look_up = LookUp(teacher=ATLAS_TEACHER, bitext=ATLAS_BITEXT)
     assert parameters_of(look_up) == parameters_of(ATLAS_TEACHER)
     assert training_flops(look_up, tokens_per_example=20) == 0
     assert state_bytes_per_rank(look_up, Execution()) == 0

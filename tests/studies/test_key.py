@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ir_measures import AP, RR, Measure, nDCG
 
-from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS, atlas_pretraining
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS, atlas_pretraining
 from studies.ladders import ATLAS
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.execution import Execution
@@ -31,7 +31,7 @@ RUNS: tuple[Run, ...] = (
     OPTICAL_ATLAS,
     PRETRAINING,
     replace(OPTICAL_ATLAS, pretraining=PRETRAINING),
-    LookUp(teacher=ATLAS_TEACHER, bitext=OPTICAL_ATLAS.bitext),
+    LookUp(teacher=ATLAS_TEACHER, bitext=ATLAS_BITEXT),
     LookUp(teacher=ATLAS_TEACHER, bitext=None),
     ATLAS_TRANSLATOR,
     TranslateQuery(teacher=ATLAS_TEACHER, translator=ATLAS_TRANSLATOR),
@@ -103,7 +103,7 @@ def test_key_of_a_student_contains_every_field_of_its_teacher() -> None:
 
 
 def test_key_tells_a_copied_query_from_a_dictionary_without_lines() -> None:
-    nothing = replace(OPTICAL_ATLAS.bitext, exposure=tuple((code, 0.0) for code, _ in OPTICAL_ATLAS.bitext.exposure))
+    nothing = replace(ATLAS_BITEXT, exposure=tuple((code, 0.0) for code, _ in ATLAS_BITEXT.exposure))
     copied = LookUp(teacher=ATLAS_TEACHER, bitext=None)
     assert run_key(copied) != run_key(LookUp(teacher=ATLAS_TEACHER, bitext=nothing))
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ir_measures import nDCG
 
-from studies.bases import ATLAS_LANGUAGES, ATLAS_TEXT, OPTICAL_ATLAS, atlas_pretraining, pretrained_atlas
+from studies.bases import ATLAS_LANGUAGES, ATLAS_TEACHER, ATLAS_TEXT, OPTICAL_ATLAS, atlas_pretraining, pretrained_atlas
 from studies.ladders import ATLAS, XLM_R
 from studies.schema.axes import rotations
 from studies.schema.cost import parameters, parameters_of, training_flops
@@ -71,7 +71,7 @@ def test_a_rung_is_pretrained_once_and_before_its_students() -> None:
     for place, point in enumerate(points):
         assert {run_key(run) for run in needs(point.run)} <= set(keys[:place])
     students = [point for point in points if isinstance(point.run, Student)]
-    assert {type(run) for point in students for run in needs(point.run)} == {type(OPTICAL_ATLAS.teacher), Pretraining}
+    assert {type(run) for point in students for run in needs(point.run)} == {type(ATLAS_TEACHER), Pretraining}
 
 
 def test_student_before_distillation_has_been_pretrained() -> None:
@@ -87,7 +87,7 @@ def test_pretraining_is_counted_as_its_encoder_and_what_fills_in_tokens() -> Non
     h, e, v = architecture.hidden_size, architecture.embedding_size, architecture.vocabulary_size
     assert parameters_of(RUN).non_embedding == encoder.non_embedding
     assert parameters_of(RUN).total == encoder.total + (h + 1) * e + 2 * e + v
-    assert collection_of(RUN) == OPTICAL_ATLAS.teacher.collection
+    assert collection_of(RUN) == ATLAS_TEACHER.collection
 
 
 def test_cost_of_pretraining_grows_with_what_it_guesses() -> None:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.bases import ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
 from studies.ladders import ATLAS, XLM_R
 from studies.schema.objective import Contrastive
 from studies.schema.run import Atlas, LookUp, ModelType, Schedule, Student, teacher_of
 
 ARCHITECTURE = ATLAS_TEACHER.rung.architecture
-BITEXT = OPTICAL_ATLAS.bitext
+BITEXT = ATLAS_BITEXT
 ELSEWHERE = Atlas(languages=ATLAS_TWELVE.languages, vocabulary_size=8000, revision="another")
 
 

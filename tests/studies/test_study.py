@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from ir_measures import AP, RR, R, nDCG
 
-from studies.bases import ATLAS_LANGUAGES, OPTICAL_ATLAS
+from studies.bases import ATLAS_LANGUAGES, ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import Axis, Setting, cross, rotations, seeds, vary
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
-from studies.schema.lineage import needs
+from studies.schema.lineage import embedded, needs
 from studies.schema.objective import Transport
 from studies.schema.record import Role
 from studies.schema.run import LookUp, Student
@@ -84,14 +84,14 @@ def test_untrained_student_took_no_step_and_is_one_for_every_rung_and_seed() -> 
 def test_dictionary_reads_the_lines_of_its_rotation_and_copying_reads_none() -> None:
     points = expand(study())
     exposures = {
-        point.labels.rotation: point.run.bitext
+        point.labels.rotation: embedded(point.run)[1]
         for point in of_role(points, Role.STUDENT)
         if isinstance(point.run, Student)
     }
     for point in of_role(points, Role.DICTIONARY):
-        assert point.run == LookUp(teacher=OPTICAL_ATLAS.teacher, bitext=exposures[point.labels.rotation])
+        assert point.run == LookUp(teacher=ATLAS_TEACHER, bitext=exposures[point.labels.rotation])
     (copying,) = of_role(points, Role.COPY_THROUGH)
-    assert copying.run == LookUp(teacher=OPTICAL_ATLAS.teacher, bitext=None)
+    assert copying.run == LookUp(teacher=ATLAS_TEACHER, bitext=None)
 
 
 def test_rivals_are_those_asked_for() -> None:
@@ -185,7 +185,7 @@ def test_execution_that_cannot_be_is_refused_naming_the_field(change: dict[str, 
     ("changes", "field"),
     [
         ({"base": replace(OPTICAL_ATLAS, dropout=0.1)}, "base.dropout: 0.0 -> 0.1"),
-        ({"base": replace(OPTICAL_ATLAS, teacher=replace(OPTICAL_ATLAS.teacher, seed=1))}, "base.teacher.seed: 0 -> 1"),
+        ({"base": replace(OPTICAL_ATLAS, teacher=replace(ATLAS_TEACHER, seed=1))}, "base.teacher.seed: 0 -> 1"),
         ({"measures": (nDCG @ 10, RR)}, r'measures\[1\]: "AP" -> "RR"'),
         ({"law": Law.POWER}, 'law: "log_linear" -> "power"'),
         ({"hold_out": FIRST}, f'hold_out: "{LAST}" -> "{FIRST}"'),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ir_measures import nDCG
 
-from studies.bases import ATLAS_LANGUAGES, ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
+from studies.bases import ATLAS_BITEXT, ATLAS_LANGUAGES, ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import cross, rotations, seeds
 from studies.schema.execution import Execution
@@ -31,7 +31,7 @@ def study(**changes: Any) -> Study:
         "name": "tried",
         "version": "1",
         "question": "Is the query translated?",
-        "base": replace(OPTICAL_ATLAS, bitext=replace(OPTICAL_ATLAS.bitext, lexical_coverage=0.5)),
+        "base": replace(OPTICAL_ATLAS, bitext=replace(ATLAS_BITEXT, lexical_coverage=0.5)),
         "axes": cross(ATLAS.axis("atlas-3k", "atlas-13k"), rotations(2, ATLAS_LANGUAGES, low=0.1), seeds(2)),
         "measures": (nDCG @ 10,),
         "estimand": ResourceEffect(measure=nDCG @ 10),

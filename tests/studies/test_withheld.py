@@ -10,6 +10,7 @@ from studies.bases import ATLAS_SEVEN
 from studies.schema.axes import Axis, cross, rotations, vary, withheld
 from studies.schema.cost import training_flops
 from studies.schema.estimand import UnseenDegradation
+from studies.schema.lineage import embedded
 from studies.schema.record import Role
 from studies.schema.run import Student
 from studies.schema.study import bitexts, expand
@@ -110,7 +111,7 @@ def test_direct_students_are_charged_for_reading_the_other_side_and_take_fewer_s
 def test_direct_pairs_are_of_two_languages_with_lines(direct: tuple[tuple[str, str], ...], message: str) -> None:
     exposure = tuple((language, float(language != "so")) for language in LANGUAGES)
     with pytest.raises(ValueError, match=message):
-        replace(STUDY.base.bitext, exposure=exposure, direct=direct)
+        replace(embedded(STUDY.base)[1], exposure=exposure, direct=direct)
 
 
 @pytest.mark.parametrize(("languages", "lines"), [(("sw",), 42), (LANGUAGES, 28_000)])

@@ -1,0 +1,81 @@
+"""Whether the published and local files that a study's runs read are there: looked at before any device is used.
+
+What a hub or ``ir_datasets`` can fetch is fetched by looking; a user's own files lie below the storage's data folder.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from harness.data.collections import load
+from harness.data.own_tokenizer import own_tokenizer
+from harness.data.published import Unavailable
+from harness.data.records import check_files
+from harness.published_files import find_weights, found, look_over
+from studies.schema.collection import Collection
+from studies.schema.evaluation import Evaluation
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.run import Preparatory, Run, Rung, Student, teacher_of
+from studies.schema.storage import Storage
+
+
+def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> None:
+    """Raise one ValueError that names everything that is missing, and where to put it."""
+    problems: list[str] = []
+    for look in _looks(storage, runs):
+        try:
+            look()
+        except (ValueError, OSError) as problem:
+            problems.append(str(problem))
+    problems += _without(storage, _collections(runs, evaluation))
+    if problems:
+        found = list(dict.fromkeys(" ".join(problem.split()) for problem in problems))
+        listed = "".join(f"\n- {problem}" for problem in found)
+        raise ValueError(
+            f"{len(found)} things that the study reads are missing or not as declared; files of your own go below "
+            f"{storage.data()}:{listed}"
+        )
+
+
+def _looks(storage: Storage, runs: Sequence[Run]) -> Iterator[Callable[[], object]]:
+    """One look for every teacher, rung and corpus."""
+    teachers = {teacher_of(run): None for run in runs if not isinstance(run, Preparatory)}
+    yield from (partial(_teacher, teacher) for teacher in teachers if isinstance(teacher, PublishedTeacher))
+    students = [run for run in runs if isinstance(run, Student) and isinstance(run.bitext, ParallelText)]
+    yield from (partial(_rung, rung) for rung in dict.fromkeys(run.rung for run in students))
+    for corpus in dict.fromkeys(corpus for text in _texts(runs) for corpus in text.corpora):
+        yield partial(check_files, f"corpus {corpus.name}", storage.data(), corpus.paths, corpus.revision)
+
+
+def _without(storage: Storage, collections: Sequence[Collection]) -> Iterator[str]:
+    """What is wrong with collections; where a host cannot be reached, the others are only named, as each would wait."""
+    for place, declaration in enumerate(collections):
+        try:
+            load(declaration, storage.data())
+        except Unavailable as problem:
+            yield str(problem)
+            if rest := [later.name for later in collections[place + 1 :]]:
+                yield f"not looked for after that: {', '.join(rest)}"
+            return
+        except (ValueError, OSError) as problem:
+            yield str(problem)
+
+
+def _collections(runs: Sequence[Run], evaluation: Evaluation) -> list[Collection]:
+    """What is asked, and what is kept out of training, each once."""
+    asked = [searched.collection for searched in evaluation.retrieval]
+    return list(dict.fromkeys([*asked, *(collection for text in _texts(runs) for collection in text.kept_out)]))
+
+
+def _texts(runs: Sequence[Run]) -> list[ParallelText]:
+    found = (run.bitext for run in runs if isinstance(run, Student))
+    return [text for text in found if isinstance(text, ParallelText)]
+
+
+def _teacher(declared: PublishedTeacher) -> None:
+    look_over(found(declared))
+
+
+def _rung(rung: Rung) -> None:
+    find_weights(rung)
+    own_tokenizer(rung)

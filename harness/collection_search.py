@@ -1,0 +1,185 @@
+"""What a run retrieves from published and local collections: passages encoded in blocks, searched one after another.
+
+Passages in the teacher's language are read by it once and kept for every run; others are read by the student itself,
+and their vectors are deleted when its evaluation is there.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+import torch
+from ir_measures import ScoredDoc
+
+from harness.assemble import reading_tokenizer, trained
+from harness.block_search import Block, block_passages, encode_blocks, search_blocks
+from harness.collections_read import Asked, read
+from harness.data.retrieval import Document
+from harness.data.tokenizer import encode as tokenize
+from harness.data.translations import is_empty
+from harness.examples import Sequences
+from harness.late_interaction import Ragged
+from harness.published_teacher import opened
+from harness.scoring import Found, Result, Row, score
+from harness.translations import translate
+from harness.vectors import encode
+from studies.schema.asked import is_english
+from studies.schema.collection import Reader
+from studies.schema.evaluation import Evaluation, Searched
+from studies.schema.key import run_key
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher, Side
+from studies.schema.run import ENGLISH, LookUp, Retriever, Student, Teacher, TranslateQuery, teacher_of
+from studies.schema.storage import Storage, read_manifest
+
+BLOCK_BYTES = 2**30
+"""Memory for the vectors of a block while it is encoded or searched."""
+
+LONGEST_PASSAGE = 512
+"""Tokens that a passage is cut to at most, by every encoder that reads one here."""
+
+Encode = Callable[[Sequence[str], Side], Ragged]
+"""Token vectors of texts as one side."""
+
+
+def asked_of(run: Retriever, evaluation: Evaluation) -> tuple[Searched, ...]:
+    """The collections a run is asked: a teacher those in English, every other run those in other languages."""
+    if isinstance(run, PublishedTeacher):
+        return tuple(searched for searched in evaluation.retrieval if is_english(searched))
+    return tuple(searched for searched in evaluation.retrieval if searched.language != ENGLISH)
+
+
+def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) -> Found:
+    """What a run finds in the published and local collections that it is asked."""
+    results: dict[str, Result] = {}
+    rows: list[Row] = []
+    readers: dict[str, str] = {}
+    splits: dict[str, str] = {}
+    for searched in asked_of(run, evaluation):
+        asked, language = read(storage, searched), searched.language
+        texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
+        scores = score(evaluation.measures, asked.qrels, ranking)
+        results[language] = Result(asked=texts, ranking=ranking, scores=scores)
+        readers[language], splits[language] = str(searched.reader), searched.split
+        # No names are marked in published queries, so none counts as unseen or as spelled alike.
+        rows += [
+            {
+                "language": language,
+                "query": query,
+                "entity": asked.cluster[query],
+                "seen": True,
+                "cognate": False,
+                **scores[query],
+            }
+            for query in asked.topics
+        ]
+    summary = {
+        "split": ", ".join(sorted(set(splits.values()))),
+        "splits": splits,
+        "readers": readers,
+        "exposure": _exposure_asked(run, list(results)),
+    }
+    return Found(results=results, rows=rows, summary=summary)
+
+
+def _exposure_asked(run: Retriever, languages: Sequence[str]) -> dict[str, float]:
+    """The share of its lines that a student had of each language it is asked; 0 for one without parallel text."""
+    if not isinstance(run, Student) or not isinstance(run.bitext, ParallelText):
+        return {}
+    lines = run.bitext
+    return {code: lines.exposure_of(code) if code in lines.languages else 0.0 for code in languages}
+
+
+def search_collection(
+    storage: Storage, run: Retriever, searched: Searched, *, depth: int
+) -> tuple[list[str], list[ScoredDoc]]:
+    """What is asked for each query of a collection, in order, and the passages found for it, best first.
+
+    For an empty text nothing is found.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    asked = read(storage, searched)
+    texts = _put(storage, run, searched.language)(list(asked.topics.values()))
+    place, reader = _passages(storage, run, searched, asked, device)
+    if read_manifest(place / "whole", verify=False) is None:
+        size = block_passages(BLOCK_BYTES, LONGEST_PASSAGE, teacher_of(run).token_size)
+        encode_blocks(place, _blocks(asked, reader, size), total=asked.count)
+    queries = [(query, text) for query, text in zip(asked.topics, texts, strict=True) if not is_empty(text)]
+    if not queries:
+        return texts, []
+    vectors = _query_encoder(storage, run, device)([text for _, text in queries], Side.QUERY)
+    scores, names = search_blocks(place, vectors, k=depth)
+    ranking = [
+        ScoredDoc(query, passage, score)
+        for (query, _), found, values in zip(queries, names, scores.tolist(), strict=True)
+        for passage, score in zip(found, values, strict=True)
+    ]
+    return texts, ranking
+
+
+def forget_passages(storage: Storage, run: Retriever) -> None:
+    """Delete the vectors of passages that a student has read itself: nobody else reads them."""
+    if isinstance(run, Student):
+        shutil.rmtree(storage.embeddings(run_key(run), "passages").parent, ignore_errors=True)
+
+
+def _put(storage: Storage, run: Retriever, language: str) -> Callable[[Sequence[str]], list[str]]:
+    """What becomes of queries before they are encoded: nothing, or a translation."""
+    match run:
+        case TranslateQuery(translator=translator, decoding=decoding):
+            return lambda texts: translate(storage, translator, decoding, texts, language)
+        case Student() | Teacher() | PublishedTeacher() | LookUp():
+            return list
+        case unknown:
+            assert_never(unknown)
+
+
+def _passages(
+    storage: Storage, run: Retriever, searched: Searched, asked: Asked, device: torch.device
+) -> tuple[Path, Encode]:
+    """Where the vectors of the passages lie, and who makes them."""
+    teacher = teacher_of(run)
+    assert isinstance(teacher, PublishedTeacher)
+    match searched.reader:
+        case Reader.TEACHER:
+            return storage.embeddings(run_key(teacher), f"passages-{asked.identity}"), opened(teacher, device).encode
+        case Reader.STUDENT:
+            own = storage.embeddings(run_key(run), f"passages-{asked.identity}")
+            return own, partial(_read_by_student, storage, run, device)
+        case unknown:
+            assert_never(unknown)
+
+
+def _query_encoder(storage: Storage, run: Retriever, device: torch.device) -> Encode:
+    if isinstance(run, Student):
+        return partial(_read_by_student, storage, run, device)
+    teacher = teacher_of(run)
+    assert isinstance(teacher, PublishedTeacher)
+    return opened(teacher, device).encode
+
+
+def _read_by_student(
+    storage: Storage, run: Retriever, device: torch.device, texts: Sequence[str], side: Side
+) -> Ragged:
+    """A student reads both sides alike."""
+    del side
+    tokenizer = reading_tokenizer(storage, run)
+    padding = tokenizer.pad_token_id
+    assert isinstance(padding, int)
+    ids = [_cut(found) for found in tokenize(tokenizer, texts)]
+    return encode(trained(storage, run_key(run)), Sequences.of(ids, padding), device)
+
+
+def _cut(ids: list[int]) -> list[int]:
+    """At most as many tokens as are read of a passage, the closing one among them."""
+    return ids if len(ids) <= LONGEST_PASSAGE else [*ids[: LONGEST_PASSAGE - 1], ids[-1]]
+
+
+def _blocks(asked: Asked, reader: Encode, size: int) -> Iterator[Block]:
+    def encoded(block: Sequence[Document]) -> Ragged:
+        return reader([passage.text for passage in block], Side.DOCUMENT)
+
+    for block in asked.passages(size):
+        yield [passage.id for passage in block], partial(encoded, block)

@@ -1,0 +1,168 @@
+"""Training examples from parallel text: lines as the student's tokenizer reads them, beside the teacher's vectors.
+
+The student's side of a line is kept as token ids. The English side is kept as the bytes of its text, since a published
+teacher reads text with code of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.criteria import criterion
+from harness.data.collections import load
+from harness.data.guard import Guard, guard_of
+from harness.data.own_tokenizer import own_tokenizer
+from harness.data.parallel import Prepared, open_prepared, prepare
+from harness.data.tokenizer import encode as tokenize
+from harness.examples import BitextExamples, Sequences, TeacherVectors
+from harness.published_teacher import LiveReader, opened, place_of, vectors
+from harness.vectors import CachedTeacher, stored
+from studies.schema.collection import Collection, TranslatedTopics
+from studies.schema.key import canonical, digest
+from studies.schema.objective import Objective
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.run import HELD_OUT_LINES, Rung
+from studies.schema.storage import Storage, read_manifest
+
+PROBED = 256
+"""Lines, evenly spread, from whose vectors the size of all is judged."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ParallelLines:
+    """Lines of a parallel text and the teacher's vectors of their English sides, shared by students of all objectives.
+
+    ``english_of`` gives each line's English side, the watched lines first; ``facts`` are counts for the record.
+    """
+
+    prepared: Prepared
+    padding: int
+    english_of: NDArray[np.int64]
+    teacher: TeacherVectors
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def train(self, objective: Objective) -> BitextExamples:
+        """The lines that are trained on."""
+        return self._examples(objective, self.prepared.watched, len(self.english_of))
+
+    def held_out(self, objective: Objective) -> BitextExamples:
+        """The lines whose loss is watched."""
+        return self._examples(objective, 0, self.prepared.watched)
+
+    def _examples(self, objective: Objective, first: int, end: int) -> BitextExamples:
+        source = Sequences(
+            ids=self.prepared.ids[0], offsets=self.prepared.offsets[0][first : end + 1], padding=self.padding
+        )
+        return BitextExamples(
+            source=source,
+            english_of=self.english_of[first:end],
+            teacher=self.teacher,
+            criterion=criterion(objective),
+        )
+
+
+@lru_cache(maxsize=2)
+def parallel_lines(
+    storage: Storage,
+    teacher: PublishedTeacher,
+    declaration: ParallelText,
+    rung: Rung,
+    cache_bytes: int,
+    device: torch.device,
+) -> ParallelLines:
+    """The declared lines, filtered, drawn and tokenised on first use; kept for the next run of a worker group.
+
+    ValueError or OSError for files other than declared, with place and remedy.
+    """
+    prepared, padding = _prepared(storage, declaration, rung)
+    first, english_of = _same_text(prepared)
+    counts = prepared.record["pairs"]
+    trained = {pair.partition("-")[0]: counts[pair]["lines"] for pair in declaration.pairs}
+    lengths = np.diff(prepared.offsets[0][prepared.watched :])
+    return ParallelLines(
+        prepared=prepared,
+        padding=padding,
+        english_of=english_of,
+        teacher=_teacher_vectors(storage, teacher, partial(_text, prepared, first), len(first), cache_bytes, device),
+        facts={
+            "lines": trained,
+            "tokens_per_line": round(float(lengths.mean()), 2),
+            "corpora": prepared.record["corpora"],
+            "pairs": counts,
+        },
+    )
+
+
+def guard_against(storage: Storage, collections: Sequence[Collection]) -> Guard:
+    """Keeps the queries of collections out of training; of translated topics the originals as well."""
+    read = []
+    for declaration in collections:
+        read.append(load(declaration, storage.data()))
+        if isinstance(declaration, TranslatedTopics):
+            read.append(load(declaration.original, storage.data()))
+    return guard_of(read)
+
+
+def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[Prepared, int]:
+    """The lines and the id that pads them; where they lie follows from what was declared and what tokenises them."""
+    tokenizer = own_tokenizer(rung)
+    reader = blake2b(tokenizer.backend_tokenizer.to_str().encode(), digest_size=8).hexdigest()
+    identity = digest("lines/1", [canonical(declaration), reader, tokenizer.model_max_length, HELD_OUT_LINES])
+    place = storage.collection(f"lines-{identity}")
+    padding = tokenizer.pad_token_id
+    assert isinstance(padding, int)
+    if read_manifest(place, verify=False) is not None:
+        return open_prepared(place), padding
+    prepared = prepare(
+        storage.data(),
+        declaration,
+        source=partial(tokenize, tokenizer),
+        target=lambda texts: [list(text.encode()) for text in texts],
+        guard=guard_against(storage, declaration.kept_out),
+        place=place,
+        watched=HELD_OUT_LINES,
+    )
+    return prepared, padding
+
+
+def _text(prepared: Prepared, lines: NDArray[np.int64], number: int) -> str:
+    """The English side of the line that stands for a text."""
+    begin, end = prepared.offsets[1][lines[number] : lines[number] + 2]
+    return prepared.ids[1][begin:end].astype(np.uint8).tobytes().decode()
+
+
+def _same_text(prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first line of each English text, and the text of every line; eight bytes of memory a line and text."""
+    offsets = prepared.offsets[1]
+    hashes = np.empty(len(offsets) - 1, dtype=np.uint64)
+    for line in range(len(hashes)):
+        raw = prepared.ids[1][offsets[line] : offsets[line + 1]].tobytes()
+        hashes[line] = int.from_bytes(blake2b(raw, digest_size=8).digest(), "little")
+    _, first, text_of = np.unique(hashes, return_index=True, return_inverse=True)
+    return first.astype(np.int64), text_of.astype(np.int64)
+
+
+def _teacher_vectors(
+    storage: Storage,
+    teacher: PublishedTeacher,
+    text: partial[str],
+    number: int,
+    cache_bytes: int,
+    device: torch.device,
+) -> TeacherVectors:
+    """Cached where they fit the budget, judged by some of them, and else computed in every step."""
+    texts = [text(place) for place in range(number)]
+    if stored(place_of(storage, teacher, texts, teacher.lines)) is None:
+        encoder = opened(teacher, device)
+        places = np.linspace(0, number - 1, min(PROBED, number)).astype(int)
+        probed = encoder.encode([texts[place] for place in places.tolist()], teacher.lines)
+        if 4 * teacher.token_size * number * float(probed.lengths.float().mean()) > cache_bytes:
+            return LiveReader(encoder, text, teacher.lines)
+    return CachedTeacher(vectors(storage, teacher, texts, teacher.lines, device))
