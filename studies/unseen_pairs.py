@@ -48,6 +48,7 @@ from studies.bases import (
     ATLAS_SEVEN,
     ATLAS_TEACHER,
     ATLAS_TRANSLATOR,
+    ATLAS_TRANSLATOR_RATE,
     OPTICAL_ATLAS,
     TRANSPORT_AND_POOLED,
 )
@@ -55,7 +56,7 @@ from studies.ladders import ATLAS
 from studies.schema.axes import Tie, cross, seeds, vary, withheld
 from studies.schema.execution import Execution
 from studies.schema.record import Role
-from studies.schema.run import Bitext, Schedule
+from studies.schema.run import Bitext, Optimiser, Schedule
 from studies.schema.study import Study, UnseenDegradation
 
 RUNG = "atlas-13k"
@@ -119,6 +120,8 @@ STUDY = Study(
     ),
     rivals=(Role.COPY_THROUGH, Role.TRANSLATED),
     pairs=PAIRS,
-    translator=replace(ATLAS_TRANSLATOR, bitext=BITEXT, schedule=SCHEDULE),
+    translator=replace(
+        ATLAS_TRANSLATOR, bitext=BITEXT, schedule=SCHEDULE, optimiser=Optimiser(learning_rate=ATLAS_TRANSLATOR_RATE)
+    ),
     execution=Execution(workers=1, micro_batch=256, at_once=2),
 )
