@@ -11,6 +11,7 @@ from analysis.declared import Declared
 from analysis.findings import Findings, find
 from analysis.frame import RunRecord
 from analysis.gaps import Curve, Ladder, NoCurve, arrange, class_gap, resource_effect
+from analysis.result import document
 from analysis.scales import SCALES, clip
 from analysis.scores import ClusterSums
 from studies.languages import LANGUAGES
@@ -138,3 +139,24 @@ def test_effect_interval_over_repetitions_covers_the_planted_effect() -> None:
         assert isinstance(curve, Curve)
         hits += effect in interval(curve.values_BG[:, 0])
     assert 0.91 <= hits / repetitions <= 0.985
+
+
+def test_without_a_teacher_raw_scores_are_compared_and_shares_of_its_score_refused(
+    asked: Declared, runs: tuple[RunRecord, ...]
+) -> None:
+    """As where students read passages that the teacher cannot."""
+    alone, few = [run for run in runs if run.role != "teacher"], Resampling(resamples=20)
+    with pytest.raises(ValueError, match="the study has 0 teachers"):
+        find(asked, alone, LANGUAGES, few)
+    found = find(replace(asked, scale="raw"), alone, LANGUAGES, few)
+    (strand,) = found.strands
+    measured = strand.measured[asked.measure]
+    assert measured.teacher is None
+    assert isinstance(measured.contrasts["effect.logit"], NoCurve)
+    assert "asks the teacher nothing" in measured.contrasts["effect.logit"].reason
+    whole = find(asked, runs, LANGUAGES, few).strands[0].measured[asked.measure]
+    raw, known = measured.contrasts["effect.raw"], whole.contrasts["effect.raw"]
+    assert isinstance(raw, Curve)
+    assert isinstance(known, Curve)
+    np.testing.assert_allclose(raw.values_BG[0], known.values_BG[0])
+    assert document(found, source="sqlite")["teacher"][asked.measure] is None

@@ -162,17 +162,21 @@ def translated_topics(data: Path, language: str) -> TranslatedTopics:
     )
 
 
-def small_study(folder: Path, data: Path, *, name: str = "small_miracl") -> Study:
-    """The declared study with its paths and sizes replaced, and without the five languages that were not written."""
+def small_study(folder: Path, data: Path, *, name: str = "small_miracl", is_one_objective: bool = False) -> Study:
+    """The declared study with its paths and sizes replaced, and without the five languages that were not written.
+
+    With one objective it has half of the runs, and no contrast between objectives.
+    """
     assert set(PAIR) < set(LANGUAGES)
     asked = tuple(small_miracl(language) for language in PAIR)
     assert isinstance(STUDY.estimand, ResourceEffect)
+    estimand = replace(STUDY.estimand, compute=None)
     return replace(
         STUDY,
         name=name,
         base=_small_student(folder, data, asked),
-        axes=tuple(_small_axis(axis, folder) for axis in STUDY.axes),
-        estimand=replace(STUDY.estimand, compute=None),
+        axes=tuple(_small_axis(axis, folder, is_one_objective) for axis in STUDY.axes),
+        estimand=replace(estimand, reference=None, against=None) if is_one_objective else estimand,
         hold_out=f"xlm-r-{WIDTHS[-1]}",
         retrieval=tuple(
             replace(searched, collection=collection, pool=Pool(queries=8, size=40))
@@ -217,7 +221,7 @@ def _small_student(folder: Path, data: Path, kept_out: Sequence[IrDataset]) -> S
     )
 
 
-def _small_axis(axis: Axis, folder: Path) -> Axis:
+def _small_axis(axis: Axis, folder: Path, is_one_objective: bool) -> Axis:
     match axis.name:
         case "rung":
             settings = (
@@ -228,6 +232,8 @@ def _small_axis(axis: Axis, folder: Path) -> Axis:
                 for width in WIDTHS
             )
             return replace(axis, settings=tuple(settings))
+        case "objective":
+            return replace(axis, settings=axis.settings[:1]) if is_one_objective else axis
         case "rotation":
             return rotations(2, PAIR, low=0.1)
         case _:
