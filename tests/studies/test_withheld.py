@@ -82,7 +82,7 @@ def test_direct_lines_are_those_of_the_studys_pairs_and_nowhere_else() -> None:
         replace(STUDY, pairs=())
     with pytest.raises(ValueError, match="rotation direct withholds no language"):
         replace(STUDY, estimand=ENGLISH_ALONE)
-    with pytest.raises(ValueError, match="pair sw-en is not of two languages of the collection"):
+    with pytest.raises(ValueError, match="pair sw-en is not of two languages of the embedded collection"):
         replace(STUDY, pairs=(("sw", "en"),))
 
 
