@@ -24,8 +24,9 @@ from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
 from studies.schema.run import Schedule
-from studies.schema.search import LogUniform, Parameter, Search
+from studies.schema.search import LogUniform, Parameter, Search, Verification
 
+LARGEST = ATLAS.rungs[-1][0]
 RATES = (0.0015, 0.003, 0.006, 0.012, 0.024, 0.048)
 
 SEARCH = Search(
@@ -47,5 +48,6 @@ SEARCH = Search(
     seed=0,
     rungs=tuple(rung for rung, _ in ATLAS.rungs),
     first=tuple({"learning_rate": rate} for rate in RATES),
+    verify=(Verification(rung=LARGEST, values={"learning_rate": 0.003882}),),  # predicted from the other four
     execution=Execution(workers=1, micro_batch=256, checkpoint_every=300),
 )
