@@ -13,7 +13,8 @@ Primary contrasts
     The relative gain in average precision stands beside them.
 Status
     Declared on 2026-11-26, after the six trials and before any score on a test query. One seed: its intervals speak of
-    these trained models.
+    these trained models. Run that day: OT gains 36 % [32, 42] in average precision, where the translator with the rate
+    found by hand had left it 47 %.
 """
 
 from collections.abc import Mapping
