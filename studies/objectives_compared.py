@@ -15,8 +15,8 @@ Compute
 Tuning
     ``search_objectives`` tried the same six learning rates for every objective on validation queries, at ``atlas-28k``;
     ``ATLAS_RATES`` are the optima it found. ``atlas-13k`` takes the same. The translator reads as many lines as
-    OT's students; its shape, batch and rate are the best by chrF of eight that were tried by hand on validation queries.
-    A search over six rates found a better one afterwards: ``translation_tuned``.
+    OT's students; its shape, batch and rate are the best by chrF of eight tried by hand on validation queries. Six
+    rates tried afterwards had a better one: ``translation_tuned``.
 Primary contrasts
     OT minus each rival in nDCG@10 at ``atlas-28k``, over languages at a tenth of the bitext, corrected by Holm's method
     for their number. Everything else is exploratory.
