@@ -19,8 +19,8 @@ Compute
 What the answer decides
     Whether the full study needs other objectives at every rung, or at one.
 Pretraining
-    800 steps at the rung's own rate for every rung, chosen by hand and by no search. At the smallest its loss falls from
-    the 9.0 nats of a blind guess to 7.0. All five are flagged, as their loss is still falling: these are lightly
+    800 steps at the rung's own rate for every rung, chosen by hand and by no search. At the smallest its loss falls
+    from the 9.0 nats of a blind guess to 7.0. All five are flagged, as their loss is still falling: these are lightly
     pretrained models, and how light they are may differ with size.
 Status
     Declared on 2026-11-26, before any of its runs, and run that day. The slope is refused: under pooled vectors the
