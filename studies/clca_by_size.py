@@ -21,7 +21,8 @@ Compute
 What the answer decides
     Whether alignment is worth measuring at every size, or follows from retrieval.
 Status
-    Declared on 2026-11-26, before any alignment was measured of its runs. One seed: its intervals speak of these
+    Declared on 2026-11-26, before any alignment was measured of its runs, and run that day. The slope is refused: under
+    pooled vectors the second largest rung still improves when its steps end. One seed: its intervals speak of these
     trained models.
 """
 

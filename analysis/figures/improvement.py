@@ -44,14 +44,16 @@ def draw_improvement(found: Aligned, measure: AlignmentMeasure) -> Figure:
         for exposure in Exposure:
             _line(axes, strand, measure, exposure)
         size_axis(axes, strand.ladder.sizes_G)
-        axes.set_xlabel("")
         axes.tick_params(axis="x", labelsize=8)
     panels[0].set_ylabel("after minus before (points of 100)", fontsize=10, color=INK)
-    figure.supxlabel("non-embedding parameters (log scale)", fontsize=10, color=INK)
+    for axes in panels:
+        axes.set_xlabel("non-embedding parameters (log scale)", fontsize=9.5, color=INK)
     label_right(panels[-1], _labels(found.strands[-1], measure), line_height=0.07)
     flagged = {rung for strand in found.strands for rung in strand.ladder.flagged}
-    title = f"Improvement of {measure} by model size; bars: 95 % intervals{hollow(flagged)}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+    figure.suptitle(
+        f"Improvement of {measure} by model size", x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK
+    )
+    figure.supxlabel(f"bars: 95 % intervals{hollow(flagged)}", x=0.01, ha="left", fontsize=8.5, color=GREY)
     return figure
 
 
