@@ -13,7 +13,7 @@ from analysis.declared import DeclaredAlignment, completed
 from analysis.figures.improvement import draw_difference, draw_improvement
 from analysis.interaction_words import change_of_mind, rungs_table
 from analysis.page import Picture, drawn, render
-from analysis.report import png, svg, write
+from analysis.report import lay_out
 from analysis.result import SCHEMA, dumps
 from analysis.runs import read_frame
 from analysis.tables import diagnostics_table, ledger_table, runs_table
@@ -39,14 +39,8 @@ def alignment_report(
     frame = read_frame(tracking_uri=tracking_uri, study=asked.study, version=asked.version, storage=storage)
     found = find_alignment(asked, completed(asked, frame), LANGUAGES, resampling or Resampling())
     figures = draw(found)
-    images = {name: svg(figure) for name, figure in figures.items()}
-    files = {"result.json": dumps(document(found, source=frame.source)).encode()}
-    for name, figure in figures.items():
-        files[f"{name}.png"], files[f"{name}.svg"] = png(figure), images[name]
-    files["index.html"] = page(found, images).encode()
-    folder = out / asked.study
-    write(folder, files)
-    return folder / "index.html"
+    result = dumps(document(found, source=frame.source))
+    return lay_out(out / asked.study, result, figures, lambda images: page(found, images))
 
 
 def draw(found: Aligned) -> dict[str, Figure]:

@@ -25,7 +25,7 @@ from analysis.figures.gain import draw_gain
 from analysis.figures.parts import draw_parts
 from analysis.figures.ranking import draw_ranking
 from analysis.page import Picture, drawn, render
-from analysis.report import png, svg, write
+from analysis.report import lay_out
 from analysis.result import SCHEMA, dumps
 from analysis.runs import read_frame
 from analysis.tables import Table, diagnostics_table, ledger_table, runs_table
@@ -50,14 +50,8 @@ def comparison_report(
     frame = read_frame(tracking_uri=tracking_uri, study=asked.study, version=asked.version, storage=storage)
     found = compare_systems(asked, completed(asked, frame), LANGUAGES, resampling or Resampling())
     figures = draw(found)
-    images = {name: svg(figure) for name, figure in figures.items()}
-    files = {"result.json": dumps(document(found, source=frame.source)).encode()}
-    for name, figure in figures.items():
-        files[f"{name}.png"], files[f"{name}.svg"] = png(figure), images[name]
-    files["index.html"] = page(found, images).encode()
-    folder = out / asked.study
-    write(folder, files)
-    return folder / "index.html"
+    result = dumps(document(found, source=frame.source))
+    return lay_out(out / asked.study, result, figures, lambda images: page(found, images))
 
 
 def draw(found: Compared) -> dict[str, Figure]:

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -81,6 +81,19 @@ def svg(figure: Figure) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "report", "svg.fonttype": "path"}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
+
+
+def lay_out(
+    folder: Path, result: str, figures: Mapping[str, Figure], page: Callable[[Mapping[str, bytes]], str]
+) -> Path:
+    """Write the document, the figures as PNG and SVG, and the page made from the SVG; returns the page's path."""
+    images = {name: svg(figure) for name, figure in figures.items()}
+    files = {"result.json": result.encode()}
+    for name, figure in figures.items():
+        files[f"{name}.png"], files[f"{name}.svg"] = png(figure), images[name]
+    files["index.html"] = page(images).encode()
+    write(folder, files)
+    return folder / "index.html"
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:

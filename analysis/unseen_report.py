@@ -12,7 +12,7 @@ from analysis.comparison_words import system_name
 from analysis.declared import DeclaredUnseen, completed
 from analysis.figures.falls import draw_contrast, draw_falls, draw_pairs
 from analysis.page import drawn, render
-from analysis.report import png, svg, write
+from analysis.report import lay_out
 from analysis.result import SCHEMA, dumps
 from analysis.runs import read_frame
 from analysis.tables import diagnostics_table, ledger_table, runs_table
@@ -40,14 +40,8 @@ def unseen_report(
     frame = read_frame(tracking_uri=tracking_uri, study=asked.study, version=asked.version, storage=storage)
     found = find_unseen(asked, completed(asked, frame), LANGUAGES, resampling or Resampling())
     figures = draw(found)
-    images = {name: svg(figure) for name, figure in figures.items()}
-    files = {"result.json": dumps(document(found, source=frame.source)).encode()}
-    for name, figure in figures.items():
-        files[f"{name}.png"], files[f"{name}.svg"] = png(figure), images[name]
-    files["index.html"] = page(found, images).encode()
-    folder = out / asked.study
-    write(folder, files)
-    return folder / "index.html"
+    result = dumps(document(found, source=frame.source))
+    return lay_out(out / asked.study, result, figures, lambda images: page(found, images))
 
 
 def draw(found: Unseen) -> dict[str, Figure]:
