@@ -16,7 +16,7 @@ Budget
     student its 13,600 or 17,200 lines 15 to 19 times. Problems are solved to the same marginal error at every
     epsilon, so that FLOPs differ with the iterations that takes; a run whose solver did not get there is in no fit.
 Tuning
-    ``search_epsilon_by_pair`` tried the same five rates at every epsilon on validation queries, for the joint student;
+    ``search_epsilon_by_pair`` tried the same six rates at every epsilon on validation queries, for the joint student;
     ``RATES`` are the best. ``swapped`` and the pairs' own students take the same, so they are tuned less well.
 Primary contrast
     Under the joint students the optimum at a tenth of the bitext minus the optimum at all of it, in decades of epsilon,
