@@ -46,15 +46,15 @@ from studies.schema.study import Study
 RUNG = "atlas-13k"
 
 RATES = {
-    "0.002": 0.006,
-    "0.005": 0.006,
-    "0.0126": 0.006,
-    "0.0316": 0.006,
+    "0.002": 0.024,
+    "0.005": 0.024,
+    "0.0126": 0.024,
+    "0.0316": 0.012,
     "0.0794": 0.006,
-    "0.2": 0.006,
-    "0.5": 0.006,
+    "0.2": 0.024,
+    "0.5": 0.003,
 }
-"""Peak learning rate at each epsilon. These are the rate of the ladder's rule, until the search has been run."""
+"""Peak learning rate at each epsilon: the best of six that ``search_epsilon_by_pair`` 2026.11.26.3 tried."""
 
 STUDY = Study(
     name="epsilon_by_pair",
