@@ -140,8 +140,12 @@ def atlas_pretraining(rung: Rung, learning_rate: float) -> Pretraining:
 
 
 def pretrained_atlas(*names: str) -> Axis:
-    """The ``rung`` axis over the named rungs of the atlas, each with pretraining of its own at the rung's rate."""
-    pretraining = {rung.name: atlas_pretraining(rung, rate) for rung, rate in ATLAS.rungs}
+    """The ``rung`` axis over the named rungs of the atlas, each with pretraining of its own at a third of its rate.
+
+    The slower the pretraining, the less its students lost against unpretrained ones, by
+    ``python -m tests.benchmarks.bench_pretraining``.
+    """
+    pretraining = {rung.name: atlas_pretraining(rung, rate / 3) for rung, rate in ATLAS.rungs}
     axis = ATLAS.axis(*names)
     settings = (
         replace(setting, assign=(*setting.assign, ("pretraining", pretraining[setting.label])))
@@ -250,5 +254,5 @@ SIZE_BY_OBJECTIVE = cross(
 """The students of ``gap_by_size``: studies that share these axes, and the ties below, train them once."""
 
 SIZE_BY_OBJECTIVE_TIES = tuple(
-    matched_to_transport(rung, label) for rung, _ in ATLAS.rungs for label in TRANSPORT_AND_POOLED
+    matched_to_transport(rung, label, steps=1600) for rung, _ in ATLAS.rungs for label in TRANSPORT_AND_POOLED
 )

@@ -21,9 +21,9 @@ Compute
 What the answer decides
     Whether alignment is worth measuring at every size, or follows from retrieval.
 Status
-    Declared on 2026-11-26, before any alignment was measured of its runs, and run that day. The slope is refused: under
-    pooled vectors the second largest rung still improves when its steps end. One seed: its intervals speak of these
-    trained models.
+    Version 2026.11.26 measured the runs of ``gap_by_size`` 2026.11.26, and its slope was refused like that study's.
+    This version measures those of 2026.11.26.1; it was declared before any alignment was measured of them. One seed:
+    its intervals speak of these trained models.
 """
 
 from ir_measures import AP, Success, nDCG
@@ -36,7 +36,7 @@ from studies.schema.study import AlignmentImprovement, Law, Study
 
 STUDY = Study(
     name="clca_by_size",
-    version="2026.11.26",
+    version="2026.11.26.1",
     question="How does size change the cross-lingual alignment that distillation brings, at low and high exposure?",
     base=OPTICAL_ATLAS,
     axes=SIZE_BY_OBJECTIVE,

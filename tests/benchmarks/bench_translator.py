@@ -17,44 +17,31 @@ from pathlib import Path
 import torch
 from sacrebleu import corpus_chrf
 
-from harness.assemble import collection, materials
-from harness.data.batches import BatchOrder
+from harness.assemble import collection
 from harness.data.names import ENGLISH
-from harness.sharding import adamw
-from harness.translator import QueryTranslator, build_translator
+from harness.translator import QueryTranslator, TranslationModel
 from studies.bases import ATLAS_LANGUAGES
 from studies.objectives_compared import STUDY
 from studies.schema.axes import exposure_of
 from studies.schema.evaluation import Split
-from studies.schema.execution import Execution
 from studies.schema.run import Translator
 from studies.schema.storage import Storage
 from studies.schema.translation import GREEDY
 from studies.search_objectives import RATES
+from tests.benchmarks.plain_training import trained
 
 QUERIES = 100
 """Validation queries of each language that are translated."""
 
 EXPOSURE = exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)
-CPU = torch.device("cpu")
 
 
-def trained(storage: Storage, run: Translator) -> QueryTranslator:
+def translator_of(storage: Storage, run: Translator) -> QueryTranslator:
     """A translator after its whole schedule."""
-    data = materials(storage, run, Execution(), CPU)
-    model = build_translator(run.architecture, dropout=run.dropout, seed=run.seed)
-    optimiser = adamw(model, run.optimiser)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, run.schedule.factor)
-    order = BatchOrder(data.train.lengths, run.global_batch, run.seed)
-    for step in range(run.schedule.steps):
-        loss, _ = data.train.loss(model, order.indices(step), CPU)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), run.optimiser.clip_norm)
-        optimiser.step()
-        schedule.step()
+    model = trained(storage, run)
+    assert isinstance(model, TranslationModel)
     tokenizer = collection(storage, run.bitext.collection).tokenizer()
-    return QueryTranslator(model=model.marian.eval(), tokenizer=tokenizer, codes={}, target=None)
+    return QueryTranslator(model=model.marian, tokenizer=tokenizer, codes={}, target=None)
 
 
 def chrf(storage: Storage, run: Translator, translator: QueryTranslator) -> tuple[float, float]:
@@ -82,7 +69,7 @@ def main(rates: Sequence[float]) -> None:
                 optimiser=replace(STUDY.translator.optimiser, learning_rate=rate),
             )
             began = time.monotonic()
-            translator = trained(storage, run)
+            translator = translator_of(storage, run)
             seconds = time.monotonic() - began
             full, reduced = chrf(storage, run, translator)
             print(f"{rate:7g}  {full:9.1f}  {reduced:7.1f}  {seconds:5.0f}", flush=True)

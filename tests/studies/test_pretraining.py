@@ -78,7 +78,8 @@ def test_student_before_distillation_has_been_pretrained() -> None:
     (untrained, *_) = [point.run for point in expand(STUDY) if point.role is Role.UNTRAINED]
     assert isinstance(untrained, Student)
     assert untrained.schedule.steps == 0
-    assert untrained.pretraining == RUN
+    rung, rate = ATLAS.rungs[0]
+    assert untrained.pretraining == atlas_pretraining(rung, rate / 3)
 
 
 def test_pretraining_is_counted_as_its_encoder_and_what_fills_in_tokens() -> None:
