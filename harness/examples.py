@@ -235,7 +235,7 @@ class TripleExamples:
         """Whether candidate c of an example's group is known to be relevant to its query, shape (B, C)."""
         size = self.objective.group_size
         candidates_BC = np.repeat(passages_BK.reshape(len(query_B) // size, -1), size, axis=0)
-        codes_BC = query_B[:, None] * len(self.passages.lengths) + candidates_BC
+        codes_BC = query_B[:, None] * (len(self.passages.offsets) - 1) + candidates_BC
         places_BC = np.minimum(np.searchsorted(self.relevant, codes_BC), len(self.relevant) - 1)
         found: NDArray[np.bool_] = self.relevant[places_BC] == codes_BC
         return found

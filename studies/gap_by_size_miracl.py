@@ -20,8 +20,8 @@ Compute
     Both objectives have the same steps: the solver's work is a ten-thousandth of the encoder's at these sizes.
 Rival that is trained to retrieve
     Translate-train (arXiv 2201.08471): each size of XLM-R on MS MARCO's triples with both sides in mMARCO's Arabic and
-    Hindi, the two of the languages that it has, for as many tokens as a student reads. In the other five it is
-    transfer without any training text, which is what a rival without translations of a language is left with.
+    Hindi, for as many tokens as a student reads. mMARCO has no other of the seven languages; in those the rival is
+    asked without any training text.
 Teacher
     ColBERTv2 (arXiv 2112.01488). It reads the English side as documents, so that sentences are neither cut to the
     length of a query nor filled up with masks.

@@ -181,7 +181,7 @@ def read_triples(
 def _is_tested(query: str, source: TripleSource, kept: KeptForTests, barred: frozenset[int]) -> bool:
     if isinstance(source, TextTriples):
         return kept.queries.holds(query)
-    return query in _of(kept.query_ids, source) or hashed(query) in barred
+    return query in _of(kept.query_ids, source) or (bool(barred) and hashed(query) in barred)
 
 
 def _of(ids: Mapping[str, frozenset[str]], source: TripleSource) -> frozenset[str]:
@@ -201,7 +201,7 @@ def judged_passages(folder: Path, source: JudgedText) -> Iterator[tuple[str, str
 
 
 def hashed(text: str) -> int:
-    """Eight bytes that stand for an id or a text; a chance of 1 in 10^5 that two of ten million meet."""
+    """Eight bytes that stand for an id or a text; that any two of ten million are the same has a chance of 3e-6."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from harness.data.growing import BATCH, blocks
 from harness.data.random_others import draw_others
 from harness.data.selection import draw_marked, mapped_hashes, mapped_marks, mark_first, shares
-from harness.data.triple_files import Ids, KeptForTests, Reason, hashed, read_triples, tables
+from harness.data.triple_files import Ids, KeptForTests, Reason, check_source, hashed, read_triples, tables
 from harness.data.triple_order import arrange
 from harness.data.triple_texts import ABSENT, EMPTY, Keys, Placed, Tokenize, write_texts
 from studies.schema.publication import publish, read_manifest
@@ -98,6 +98,8 @@ def _write(
     partial: Path,
     watched: int,
 ) -> None:
+    for source in declaration.sources:
+        check_source(folder, source)
     reading = _Reading(folder, declaration, kept)
     counts: dict[str, Counter[Reason]] = {source.name: Counter() for source in declaration.sources}
     passed = {s.name: _spill(partial, s, reading.triples(s, counts[s.name])) for s in declaration.sources}

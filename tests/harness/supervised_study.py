@@ -38,6 +38,9 @@ LANGUAGES = ("ar", "hi")
 """Those of the declared rival."""
 
 
+SHORT = Schedule(steps=10, warmup_steps=1)
+
+
 def write_supervised_world(folder: Path, data: Path) -> None:
     """What :func:`write_world` writes, and triples as texts, as ids in two languages, and judgments from links.
 
@@ -117,7 +120,7 @@ def small_retriever(folder: Path, sources: tuple[TripleSource, ...], kept_out: t
         rung=rung_of(folder, WIDTHS[0]),
         token_size=TOKEN_SIZE,
         optimiser=Optimiser(learning_rate=0.01),
-        schedule=Schedule(steps=20, warmup_steps=2),
+        schedule=SHORT,
         global_batch=32,
     )
 
@@ -130,6 +133,7 @@ def supervised_study(folder: Path, data: Path) -> Study:
         study.base,
         teacher=small_retriever(folder, (english_source(data),), asked),
         bitext=small_text(data, asked),
+        schedule=SHORT,
     )
     recipes = {
         Role.TRANSLATE_TRAIN: small_retriever(folder, translated_sources(data), asked),

@@ -317,8 +317,9 @@ def test_changed_file_is_not_what_was_declared(tmp_path: Path) -> None:
     source = id_files(tmp_path, queries, passages, triples)
     check_source(tmp_path, source)
     write(tmp_path / "triples.de-de.tsv", tsv(triples[1:]))
-    with pytest.raises(ValueError, match=r"triples triples\.de-de\.tsv is declared with revision"):
-        check_source(tmp_path, source)
+    for use in (lambda: check_source(tmp_path, source), lambda: made(tmp_path, declare(source))):
+        with pytest.raises(ValueError, match=r"triples triples\.de-de\.tsv is declared with revision"):
+            use()
     (tmp_path / "google/collections/german_collection.tsv").unlink()
     with pytest.raises(FileNotFoundError, match=r"has no file google/collections/german_collection\.tsv; put it"):
         check_source(tmp_path, source)
