@@ -30,9 +30,11 @@ from harness.examples import (
     TokenWeights,
     TranslationExamples,
 )
+from harness.finished import trained, weights_of
 from harness.late_interaction import Ragged
 from harness.masked import MaskedExamples, MaskedModel, build_masked
 from harness.parallel_examples import parallel_lines
+from harness.supervised_examples import triple_examples
 from harness.translator import TranslationModel, build_translator
 from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
 from studies.schema.evaluation import Split
@@ -50,12 +52,13 @@ from studies.schema.run import (
     Retriever,
     Rung,
     Student,
+    Supervised,
     Teacher,
     Trained,
     Translator,
     teacher_of,
 )
-from studies.schema.storage import Storage, read_manifest
+from studies.schema.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,22 +76,6 @@ def collection(storage: Storage, declaration: Atlas) -> AtlasData:
     return open_atlas(storage, declaration)
 
 
-@lru_cache(maxsize=2)
-def trained(storage: Storage, key: str) -> TokenEncoder:
-    """The encoder that a finished run left; the last two are kept, a teacher and a student.
-
-    Raises ValueError when there is none, Damaged when it was altered.
-    """
-    return TokenEncoder.load(_weights(storage, key))
-
-
-def _weights(storage: Storage, key: str) -> Path:
-    folder = storage.final(key)
-    if read_manifest(folder) is None:
-        raise ValueError(f"run {key} has no trained model in {folder}; train it first")
-    return folder
-
-
 def tokenizer_of(atlas: AtlasData, rung: Rung) -> PreTrainedTokenizerFast:
     """What a rung reads with: a pretrained one with its own tokenizer, others with the collection's."""
     return atlas.tokenizer() if rung.weights is None else own_tokenizer(rung)
@@ -96,9 +83,9 @@ def tokenizer_of(atlas: AtlasData, rung: Rung) -> PreTrainedTokenizerFast:
 
 def reading_tokenizer(storage: Storage, run: Retriever) -> PreTrainedTokenizerFast:
     """The tokenizer that a trained run reads queries with."""
-    assert isinstance(run, Teacher | Student)
+    assert isinstance(run, Teacher | Supervised | Student)
     teacher = teacher_of(run)
-    if isinstance(teacher, PublishedTeacher):
+    if not isinstance(teacher, Teacher):
         return own_tokenizer(run.rung)
     return tokenizer_of(collection(storage, teacher.collection), run.rung)
 
@@ -120,12 +107,12 @@ def model_of(storage: Storage, run: Trained) -> Model:
     match run:
         case Pretraining():
             return build_masked(run)
-        case Teacher():
+        case Teacher() | Supervised():
             return build(run.rung, run.token_size, dropout=run.dropout, seed=run.seed)
         case Student():
             encoder = build(run.rung, run.teacher.token_size, dropout=run.dropout, seed=run.seed)
             if run.pretraining is not None:
-                encoder.start_from(_weights(storage, run_key(run.pretraining)))
+                encoder.start_from(weights_of(storage, run_key(run.pretraining)))
             return encoder
         case Translator():
             return build_translator(run.architecture, dropout=run.dropout, seed=run.seed)
@@ -145,7 +132,10 @@ def materials(storage: Storage, run: Trained, execution: Execution, device: torc
     match run:
         case Teacher():
             return _ranking(collection(storage, run.collection), run)
-        case Student(teacher=PublishedTeacher() as teacher, bitext=ParallelText() as bitext):
+        case Supervised():
+            train, held_out, prepared = triple_examples(storage, run)
+            return Materials(train=train, held_out=held_out, facts=prepared.record)
+        case Student(teacher=PublishedTeacher() | Supervised() as teacher, bitext=ParallelText() as bitext):
             parallel = parallel_lines(storage, teacher, bitext, run.rung, execution.teacher_cache_bytes, device)
             return Materials(
                 train=parallel.train(run.objective), held_out=parallel.held_out(run.objective), facts=parallel.facts

@@ -10,13 +10,15 @@ from harness.data.collections import load
 from harness.data.own_tokenizer import own_tokenizer
 from harness.data.published import Unavailable
 from harness.data.records import check_files
+from harness.data.triple_files import check_source
 from harness.published_files import find_weights, found, look_over
 from studies.schema.collection import Collection
 from studies.schema.evaluation import Evaluation
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import Preparatory, Run, Rung, Student, teacher_of
+from studies.schema.run import Preparatory, Run, Rung, Student, Supervised, teacher_of
 from studies.schema.storage import Storage
+from studies.schema.triples import RetrievalTriples
 
 
 def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> None:
@@ -38,11 +40,12 @@ def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluatio
 
 
 def _looks(storage: Storage, runs: Sequence[Run]) -> Iterator[Callable[[], object]]:
-    """One look for every teacher, rung and corpus."""
+    """One look for every teacher, rung, source of triples and corpus."""
     teachers = {teacher_of(run): None for run in runs if not isinstance(run, Preparatory)}
     yield from (partial(_teacher, teacher) for teacher in teachers if isinstance(teacher, PublishedTeacher))
-    students = [run for run in runs if isinstance(run, Student) and isinstance(run.bitext, ParallelText)]
-    yield from (partial(_rung, rung) for rung in dict.fromkeys(run.rung for run in students))
+    yield from (partial(_rung, run.rung) for run in {run.rung: run for run in _readers_of_text(runs)}.values())
+    for source in dict.fromkeys(source for text in _triples(runs) for source in text.sources):
+        yield partial(check_source, storage.data(), source)
     for corpus in dict.fromkeys(corpus for text in _texts(runs) for corpus in text.corpora):
         yield partial(check_files, f"corpus {corpus.name}", storage.data(), corpus.paths, corpus.revision)
 
@@ -64,7 +67,21 @@ def _without(storage: Storage, collections: Sequence[Collection]) -> Iterator[st
 def _collections(runs: Sequence[Run], evaluation: Evaluation) -> list[Collection]:
     """What is asked, and what is kept out of training, each once."""
     asked = [searched.collection for searched in evaluation.retrieval]
-    return list(dict.fromkeys([*asked, *(collection for text in _texts(runs) for collection in text.kept_out)]))
+    texts: list[ParallelText | RetrievalTriples] = [*_texts(runs), *_triples(runs)]
+    return list(dict.fromkeys([*asked, *(collection for text in texts for collection in text.kept_out)]))
+
+
+def _readers_of_text(runs: Sequence[Run]) -> list[Student | Supervised]:
+    """What reads published text with a pretrained rung's tokenizer."""
+    return [
+        run
+        for run in runs
+        if isinstance(run, Supervised) or (isinstance(run, Student) and isinstance(run.bitext, ParallelText))
+    ]
+
+
+def _triples(runs: Sequence[Run]) -> list[RetrievalTriples]:
+    return [run.text for run in runs if isinstance(run, Supervised)]
 
 
 def _texts(runs: Sequence[Run]) -> list[ParallelText]:

@@ -13,40 +13,33 @@ from typing import assert_never
 import torch
 from ir_measures import ScoredDoc
 
-from harness.assemble import reading_tokenizer, trained
 from harness.block_search import Block, block_passages, encode_blocks, search_blocks
 from harness.collections_read import Asked, read
 from harness.data.retrieval import Document
-from harness.data.tokenizer import encode as tokenize
 from harness.data.translations import is_empty
-from harness.examples import Sequences
 from harness.late_interaction import Ragged
-from harness.published_teacher import opened
 from harness.scoring import Found, Result, Row, score
+from harness.text_readers import LONGEST_TEXT, TextTeacher, reader
 from harness.translations import translate
-from harness.vectors import encode
-from studies.schema.asked import is_english
+from studies.schema.asked import is_english, reader_of
 from studies.schema.collection import Reader
 from studies.schema.evaluation import Evaluation, Searched
 from studies.schema.key import run_key
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher, Side
-from studies.schema.run import ENGLISH, LookUp, Retriever, Student, Teacher, TranslateQuery, teacher_of
+from studies.schema.run import ENGLISH, LookUp, Retriever, Student, Supervised, Teacher, TranslateQuery, teacher_of
 from studies.schema.storage import Storage, read_manifest
 
 BLOCK_BYTES = 2**30
 """Memory for the vectors of a block while it is encoded or searched."""
-
-LONGEST_PASSAGE = 512
-"""Tokens that a passage is cut to at most, by every encoder that reads one here."""
 
 Encode = Callable[[Sequence[str], Side], Ragged]
 """Token vectors of texts as one side."""
 
 
 def asked_of(run: Retriever, evaluation: Evaluation) -> tuple[Searched, ...]:
-    """The collections a run is asked: a teacher those in English, every other run those in other languages."""
-    if isinstance(run, PublishedTeacher):
+    """The collections a run is asked: what reads English alone those in English, others those in other languages."""
+    if isinstance(run, PublishedTeacher) or (isinstance(run, Supervised) and run.text.is_english):
         return tuple(searched for searched in evaluation.retrieval if is_english(searched))
     return tuple(searched for searched in evaluation.retrieval if searched.language != ENGLISH)
 
@@ -62,7 +55,7 @@ def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) ->
         texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
         scores = score(evaluation.measures, asked.qrels, ranking)
         results[language] = Result(asked=texts, ranking=ranking, scores=scores)
-        readers[language], splits[language] = str(searched.reader), searched.split
+        readers[language], splits[language] = str(reader_of(run, searched)), searched.split
         # No names are marked in published queries, so none counts as unseen or as spelled alike.
         rows += [
             {
@@ -102,14 +95,14 @@ def search_collection(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     asked = read(storage, searched)
     texts = _put(storage, run, searched.language)(list(asked.topics.values()))
-    place, reader = _passages(storage, run, searched, asked, device)
+    place, encode = _passages(storage, run, searched, asked, device)
     if read_manifest(place / "whole", verify=False) is None:
-        size = block_passages(BLOCK_BYTES, LONGEST_PASSAGE, teacher_of(run).token_size)
-        encode_blocks(place, _blocks(asked, reader, size), total=asked.count)
+        size = block_passages(BLOCK_BYTES, LONGEST_TEXT, teacher_of(run).token_size)
+        encode_blocks(place, _blocks(asked, encode, size), total=asked.count)
     queries = [(query, text) for query, text in zip(asked.topics, texts, strict=True) if not is_empty(text)]
     if not queries:
         return texts, []
-    vectors = _query_encoder(storage, run, device)([text for _, text in queries], Side.QUERY)
+    vectors = reader(storage, _query_reader(run), device).encode([text for _, text in queries], Side.QUERY)
     scores, names = search_blocks(place, vectors, k=depth)
     ranking = [
         ScoredDoc(query, passage, score)
@@ -120,8 +113,8 @@ def search_collection(
 
 
 def forget_passages(storage: Storage, run: Retriever) -> None:
-    """Delete the vectors of passages that a student has read itself: nobody else reads them."""
-    if isinstance(run, Student):
+    """Delete the vectors of passages that a run has read itself: but for a teacher's, nobody else needs them."""
+    if isinstance(run, Student) or (isinstance(run, Supervised) and not run.text.is_english):
         shutil.rmtree(storage.embeddings(run_key(run), "passages").parent, ignore_errors=True)
 
 
@@ -130,7 +123,7 @@ def _put(storage: Storage, run: Retriever, language: str) -> Callable[[Sequence[
     match run:
         case TranslateQuery(translator=translator, decoding=decoding):
             return lambda texts: translate(storage, translator, decoding, texts, language)
-        case Student() | Teacher() | PublishedTeacher() | LookUp():
+        case Student() | Teacher() | Supervised() | PublishedTeacher() | LookUp():
             return list
         case unknown:
             assert_never(unknown)
@@ -141,45 +134,29 @@ def _passages(
 ) -> tuple[Path, Encode]:
     """Where the vectors of the passages lie, and who makes them."""
     teacher = teacher_of(run)
-    assert isinstance(teacher, PublishedTeacher)
-    match searched.reader:
+    assert not isinstance(teacher, Teacher)
+    match reader_of(run, searched):
         case Reader.TEACHER:
-            return storage.embeddings(run_key(teacher), f"passages-{asked.identity}"), opened(teacher, device).encode
-        case Reader.STUDENT:
-            own = storage.embeddings(run_key(run), f"passages-{asked.identity}")
-            return own, partial(_read_by_student, storage, run, device)
+            maker: TextTeacher | Student = teacher
+        case Reader.STUDENT | Reader.ITSELF:
+            maker = _query_reader(run)
         case unknown:
             assert_never(unknown)
+    return storage.embeddings(run_key(maker), f"passages-{asked.identity}"), reader(storage, maker, device).encode
 
 
-def _query_encoder(storage: Storage, run: Retriever, device: torch.device) -> Encode:
+def _query_reader(run: Retriever) -> TextTeacher | Student:
+    """Who reads the queries of a run once they were put into its language."""
     if isinstance(run, Student):
-        return partial(_read_by_student, storage, run, device)
+        return run
     teacher = teacher_of(run)
-    assert isinstance(teacher, PublishedTeacher)
-    return opened(teacher, device).encode
+    assert not isinstance(teacher, Teacher)
+    return teacher
 
 
-def _read_by_student(
-    storage: Storage, run: Retriever, device: torch.device, texts: Sequence[str], side: Side
-) -> Ragged:
-    """A student reads both sides alike."""
-    del side
-    tokenizer = reading_tokenizer(storage, run)
-    padding = tokenizer.pad_token_id
-    assert isinstance(padding, int)
-    ids = [_cut(found) for found in tokenize(tokenizer, texts)]
-    return encode(trained(storage, run_key(run)), Sequences.of(ids, padding), device)
-
-
-def _cut(ids: list[int]) -> list[int]:
-    """At most as many tokens as are read of a passage, the closing one among them."""
-    return ids if len(ids) <= LONGEST_PASSAGE else [*ids[: LONGEST_PASSAGE - 1], ids[-1]]
-
-
-def _blocks(asked: Asked, reader: Encode, size: int) -> Iterator[Block]:
+def _blocks(asked: Asked, encode: Encode, size: int) -> Iterator[Block]:
     def encoded(block: Sequence[Document]) -> Ragged:
-        return reader([passage.text for passage in block], Side.DOCUMENT)
+        return encode([passage.text for passage in block], Side.DOCUMENT)
 
     for block in asked.passages(size):
         yield [passage.id for passage in block], partial(encoded, block)

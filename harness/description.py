@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from studies.schema.cost import parameters_of
 from studies.schema.key import Json, canonical, described_key
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import Pretraining, Teacher, Translator
+from studies.schema.run import Pretraining, Supervised, Teacher, Translator
 from studies.schema.storage import Storage, write_json_atomic
 from studies.schema.study import Point
 
-_NEEDED = tuple(kind.__name__ for kind in (Pretraining, PublishedTeacher, Teacher, Translator))
+_NEEDED = tuple(kind.__name__ for kind in (Pretraining, PublishedTeacher, Supervised, Teacher, Translator))
 """Types of the runs that another run's description can hold."""
 
 SEPARATORS = " ,="

@@ -16,7 +16,7 @@ import torch
 from ir_measures import ScoredDoc
 
 from harness.alignment import Aligned, alignment_means, alignment_scores
-from harness.assemble import collection, passage_vectors, sequences, trained
+from harness.assemble import collection, passage_vectors, sequences
 from harness.collection_search import ask_collections, forget_passages
 from harness.data.atlas import AtlasData
 from harness.data.compositions import Query
@@ -25,6 +25,7 @@ from harness.data.names import ENGLISH
 from harness.data.translations import is_empty
 from harness.encoders import TokenEncoder
 from harness.evaluation_key import alignment_of, key_of, revision_of
+from harness.finished import trained
 from harness.late_interaction import Ragged, search
 from harness.scoring import Found, Result, Row, means, score, write_trec
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
@@ -34,7 +35,19 @@ from studies.schema.evaluation import Evaluation, Pair, pair_name
 from studies.schema.key import run_key
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
-from studies.schema.run import Bitext, LookUp, Retriever, Rung, Student, System, Teacher, TranslateQuery, teacher_of
+from studies.schema.run import (
+    AnyTeacher,
+    Bitext,
+    LookUp,
+    Retriever,
+    Rung,
+    Student,
+    Supervised,
+    System,
+    Teacher,
+    TranslateQuery,
+    teacher_of,
+)
 from studies.schema.state import write_state
 from studies.schema.storage import Storage, publish, read_manifest
 
@@ -215,7 +228,7 @@ def translator(storage: Storage, run: Retriever, atlas: AtlasData) -> Ask:
             return word_by_word(copy_through if bitext is None else DictionaryLookUp(atlas.bitext(bitext)))
         case TranslateQuery():
             return lambda texts, language: translate(storage, run.translator, run.decoding, texts, language)
-        case Teacher() | Student() | PublishedTeacher():
+        case Teacher() | Supervised() | Student() | PublishedTeacher():
             return word_by_word(copy_through)
         case unknown:
             assert_never(unknown)
@@ -229,7 +242,7 @@ def _rows(
     aligned: Aligned | None = None,
 ) -> list[Row]:
     """A row for each query of each pair; where passages are English its language is that of the queries alone."""
-    bitext = None if isinstance(run, Teacher | PublishedTeacher) else run.bitext
+    bitext = None if isinstance(run, AnyTeacher) else run.bitext
     named = atlas.names_in(bitext) if isinstance(bitext, Bitext) else None
     rows: list[Row] = []
     for (language, passages), result in results.items():
@@ -250,4 +263,4 @@ def _rows(
 
 
 def _exposure(run: Retriever) -> tuple[tuple[str, float], ...]:
-    return () if isinstance(run, Teacher | PublishedTeacher) or run.bitext is None else run.bitext.exposure
+    return () if isinstance(run, AnyTeacher) or run.bitext is None else run.bitext.exposure

@@ -1,6 +1,7 @@
 """Which evaluation a study owes of a run; knows neither torch nor data, so that asking costs nothing."""
 
 from studies.schema.alignment import Alignment
+from studies.schema.asked import reader_of
 from studies.schema.evaluation import Evaluation
 from studies.schema.key import canonical, digest, evaluation_key
 from studies.schema.lineage import collection_of
@@ -29,7 +30,7 @@ def revision_of(run: Run, evaluation: Evaluation) -> str:
     embedded = collection_of(run)
     if embedded is not None:
         return embedded.revision
-    return digest("retrieval/1", [[canonical(searched), str(searched.reader)] for searched in evaluation.retrieval])
+    return digest("retrieval/1", [[canonical(each), str(reader_of(run, each))] for each in evaluation.retrieval])
 
 
 def alignment_of(run: Run, evaluation: Evaluation) -> Alignment | None:

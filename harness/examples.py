@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.objectives.groups import contrastive_loss
+from harness.objectives.groups import contrastive_loss, ranking_loss
 from harness.objectives.pairs import Criterion, Loss, Pairs
-from studies.schema.objective import Contrastive
+from studies.schema.objective import Contrastive, Ranking
 
 Encode = Callable[[Tensor, Tensor], Tensor]
 """Token ids and mask, both (B, N), to unit vectors (B, N, H)."""
@@ -194,6 +194,51 @@ class RankingExamples:
             for i, q in enumerate(query)
         ]
         return torch.tensor(rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripleExamples:
+    """Queries beside a relevant passage and others, all read by the model that is trained.
+
+    ``triples_TK`` has numbers of texts, a query, its relevant passage and others in each row. ``relevant`` holds, in
+    ascending order, ``query * number of passages + passage`` of every pair known to be relevant: within a group such a
+    passage is no negative.
+    """
+
+    queries: Sequences
+    passages: Sequences
+    triples_TK: NDArray[np.int64]
+    relevant: NDArray[np.int64]
+    objective: Ranking
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        query_T, passages_TK = self.triples_TK[:, 0], self.triples_TK[:, 1:]
+        total: NDArray[np.int64] = self.queries.lengths[query_T] + self.passages.lengths[passages_TK].sum(axis=1)
+        return total
+
+    def loss(self, encode: Encode, indices: NDArray[np.int64], device: torch.device) -> Loss:
+        query_B, passages_BK = self.triples_TK[indices, 0], self.triples_TK[indices, 1:]
+        query_ids_BN, query_mask_BN = (tensor.to(device) for tensor in self.queries.padded(query_B))
+        passage_ids_PM, passage_mask_PM = (tensor.to(device) for tensor in self.passages.padded(passages_BK.ravel()))
+        return ranking_loss(
+            encode(query_ids_BN, query_mask_BN),
+            encode(passage_ids_PM, passage_mask_PM),
+            query_mask_BN,
+            passage_mask_PM,
+            group_size=self.objective.group_size,
+            temperature=self.objective.temperature,
+            barred_BC=torch.from_numpy(self._relevant(query_B, passages_BK)).to(device),
+        )
+
+    def _relevant(self, query_B: NDArray[np.int64], passages_BK: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether candidate c of an example's group is known to be relevant to its query, shape (B, C)."""
+        size = self.objective.group_size
+        candidates_BC = np.repeat(passages_BK.reshape(len(query_B) // size, -1), size, axis=0)
+        codes_BC = query_B[:, None] * (len(self.passages.offsets) - 1) + candidates_BC
+        places_BC = np.minimum(np.searchsorted(self.relevant, codes_BC), len(self.relevant) - 1)
+        found: NDArray[np.bool_] = self.relevant[places_BC] == codes_BC
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,12 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from harness.assemble import reading_tokenizer, trained
+from harness.assemble import reading_tokenizer
 from harness.encoders import TokenEncoder
+from harness.finished import trained
 from harness.model_card import model_card
 from harness.show import scores
-from studies.schema.run import Student, Teacher
+from studies.schema.run import Student, Supervised, Teacher
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, publish
 from studies.schema.study import Point, Study
@@ -31,8 +32,11 @@ def export(storage: Storage, study: Study, point: Point, directory: Path) -> Pat
     evaluated.
     """
     run = point.run
-    if not isinstance(run, Teacher | Student):
-        raise ValueError(f"run {point.key} is no encoder that was trained here; export a teacher or a student")
+    if not isinstance(run, Teacher | Supervised | Student):
+        raise ValueError(
+            f"run {point.key} is no encoder that was trained here; export a teacher, a student or a rival trained to "
+            "retrieve"
+        )
     if directory.exists():
         raise ValueError(f"{directory} exists and is left alone; name a directory that does not exist yet")
     state = read_state(storage, point.key)

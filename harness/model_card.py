@@ -5,29 +5,41 @@ from typing import assert_never
 
 from harness.description import flattened
 from studies.languages import LANGUAGES
+from studies.schema.asked import reader_of
 from studies.schema.cost import parameters_of
 from studies.schema.evaluation import Searched
 from studies.schema.key import canonical, run_key
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import Bitext, Student, Teacher
+from studies.schema.run import AnyTeacher, Bitext, Student, Supervised, Teacher, teacher_of
 from studies.schema.study import Point, Study
+from studies.schema.triples import JudgedText, RetrievalTriples
 
 Measured = Mapping[str, Mapping[str, float]]
 """Value by measure and language."""
 
 ENGLISH = "en"
 
+Trained = Teacher | Supervised | Student
+"""What was trained to read queries."""
+
 
 def model_card(study: Study, point: Point, measured: Measured, flags: Sequence[str]) -> str:
     """Markdown under a YAML header, as model hubs read it."""
     run = point.run
-    assert isinstance(run, Teacher | Student)
-    return "\n".join([*_header(run), "", *_what_it_is(run), "", *_data(run), "", *_worth(study, measured, flags), "",
-                      *_origin(study, point, run), "", *_licence(run), ""])  # fmt: skip
+    assert isinstance(run, Teacher | Supervised | Student)
+    parts = (
+        _header(run),
+        _what_it_is(run),
+        _data(run),
+        _worth(study, run, measured, flags),
+        _origin(study, point, run),
+        _licence(run),
+    )
+    return "\n".join(line for part in parts for line in (*part, ""))
 
 
-def _header(run: Teacher | Student) -> Iterable[str]:
+def _header(run: Trained) -> Iterable[str]:
     yield "---"
     yield "language:"
     yield from (f"- {code}" for code in _languages(run))
@@ -38,11 +50,13 @@ def _header(run: Teacher | Student) -> Iterable[str]:
     yield from ("- multi-vector", "- late-interaction", "- cross-lingual-retrieval", "---")
 
 
-def _languages(run: Teacher | Student) -> list[str]:
+def _languages(run: Trained) -> list[str]:
     """Codes of the languages that a model was trained to read."""
     match run:
         case Teacher():
             return [ENGLISH]
+        case Supervised(text=text):
+            return list(text.languages)
         case Student():
             lines = run.bitext
             if isinstance(lines, ParallelText):
@@ -52,18 +66,21 @@ def _languages(run: Teacher | Student) -> list[str]:
             assert_never(unknown)
 
 
-def _what_it_is(run: Teacher | Student) -> Iterable[str]:
+def _what_it_is(run: Trained) -> Iterable[str]:
     counted = parameters_of(run)
     yield f"# {run.rung.name}: a multi-vector encoder"
     yield ""
     yield (
         f"{counted.non_embedding:,} parameters in its layers, {counted.total:,} in all. It gives one unit vector of "
-        f"{(run if isinstance(run, Teacher) else run.teacher).token_size} numbers a token; a passage's score is MaxSim."
+        f"{teacher_of(run).token_size} numbers a token; a passage's score is MaxSim."
     )
     yield ""
     match run:
         case Teacher():
             yield "It reads English queries and passages."
+        case Supervised(text=text):
+            pairs = ", ".join(text.pairs)
+            yield f"It reads queries and passages in {_spoken(run)}; it was trained on the pairs {pairs}."
         case Student():
             yield (f"It reads queries in {_spoken(run)}; {_passages(run.teacher)}")
         case unknown:
@@ -73,22 +90,27 @@ def _what_it_is(run: Teacher | Student) -> Iterable[str]:
     yield from ('reader = MultiVectorEncoder("this directory")', 'vectors = reader.encode_query(["a query"])', "```")
 
 
-def _passages(teacher: Teacher | PublishedTeacher) -> str:
+def _passages(teacher: AnyTeacher) -> str:
     """Who reads the passages, in words."""
     if isinstance(teacher, PublishedTeacher):
         return (
             f"English passages are read by its teacher, `{teacher.checkpoint}` at `{teacher.revision}`, passages in "
             "any other language by itself."
         )
+    if isinstance(teacher, Supervised):
+        return (
+            f"English passages are read by its teacher, run `{run_key(teacher)}`, which is exported in the same way, "
+            "passages in any other language by itself."
+        )
     return f"passages are read by its teacher, run `{run_key(teacher)}`, which is exported in the same way."
 
 
-def _spoken(run: Student) -> str:
+def _spoken(run: Trained) -> str:
     known = {language.code: language.name for language in LANGUAGES}
     return ", ".join(known.get(code, code) for code in _languages(run))
 
 
-def _data(run: Teacher | Student) -> Iterable[str]:
+def _data(run: Trained) -> Iterable[str]:
     yield "## Trained on"
     yield ""
     choices = dict(flattened(canonical(run.objective), "objective"))
@@ -97,10 +119,29 @@ def _data(run: Teacher | Student) -> Iterable[str]:
     match run:
         case Teacher():
             yield f"English queries of the collection `atlas {run.collection.revision}`, CLDR's names; {examples}."
+        case Supervised(text=text):
+            yield from _triples(text, examples)
         case Student():
             yield from _lines(run.bitext, examples)
         case unknown:
             assert_never(unknown)
+
+
+def _triples(text: RetrievalTriples, examples: str) -> Iterable[str]:
+    """What a retriever was trained on."""
+    yield (
+        f"At most {text.triples:,} triples of a query, a relevant and {text.given} other passage(s); {examples}. From:"
+    )
+    yield ""
+    for source in text.sources:
+        licence = source.licence or "each text has its own, or none is stated"
+        pair, judged = source.pair, ""
+        if isinstance(source, JudgedText):
+            judged = f", judged by {source.collection.relevance.judge}"
+        yield (
+            f"- {source.name}, queries in {pair.query}, passages in {pair.document}{judged}, revision "
+            f"`{source.revision}`, licence: {licence}"
+        )
 
 
 def _lines(lines: Bitext | ParallelText, examples: str) -> Iterable[str]:
@@ -131,14 +172,14 @@ def _shares(exposure: Iterable[tuple[str, float]]) -> Iterable[str]:
     yield ", ".join(f"{language} {share:g}" for language, share in exposure)
 
 
-def _worth(study: Study, measured: Measured, flags: Sequence[str]) -> Iterable[str]:
+def _worth(study: Study, run: Trained, measured: Measured, flags: Sequence[str]) -> Iterable[str]:
     names = list(measured)
     yield "## Measured"
     yield ""
     if study.retrieval:
         yield f"The {study.depth} best passages of each query, of:"
         yield ""
-        yield from (f"- {_asked(searched)}" for searched in study.retrieval)
+        yield from (f"- {_asked(run, searched)}" for searched in study.retrieval)
     else:
         asked = f"On {study.split} queries, the {study.depth} best passages of each"
         yield f"{asked}, against all passages of the collection."
@@ -152,14 +193,14 @@ def _worth(study: Study, measured: Measured, flags: Sequence[str]) -> Iterable[s
         yield f"The run is flagged: {', '.join(flags)}. Read the figures with that in mind."
 
 
-def _asked(searched: Searched) -> str:
+def _asked(run: Trained, searched: Searched) -> str:
     pool = searched.pool
     where = "all passages" if pool is None else f"a pool of {pool.size:,} passages for {pool.queries} queries"
     name = searched.collection.name
-    return f"{searched.language}: {name}, {searched.split} queries, {where}, read by the {searched.reader}"
+    return f"{searched.language}: {name}, {searched.split} queries, {where}, read by the {reader_of(run, searched)}"
 
 
-def _origin(study: Study, point: Point, run: Teacher | Student) -> Iterable[str]:
+def _origin(study: Study, point: Point, run: Trained) -> Iterable[str]:
     yield "## Origin"
     yield ""
     yield f"Run `{point.key}` of study `{study.name}`, version {study.version}. Seed {run.seed}, {run.precision}."
@@ -169,10 +210,12 @@ def _origin(study: Study, point: Point, run: Teacher | Student) -> Iterable[str]
     yield f"Training began from {weights}. The study asks: {study.question}"
 
 
-def _licence(run: Teacher | Student) -> Iterable[str]:
+def _licence(run: Trained) -> Iterable[str]:
     yield "## Licence"
     yield ""
-    if isinstance(run, Student) and isinstance(run.bitext, ParallelText):
+    if isinstance(run, Supervised):
+        yield "The licences of the sources above apply to what was trained from them."
+    elif isinstance(run, Student) and isinstance(run.bitext, ParallelText):
         yield "The licences of the corpora above, and of the teacher, apply to what was trained from them."
     else:
         yield "The training text is made of Unicode CLDR data, under the Unicode licence (Unicode-3.0)."

@@ -1,7 +1,7 @@
 """Training examples from parallel text: lines as the student's tokenizer reads them, beside the teacher's vectors.
 
-The student's side of a line is kept as token ids. The English side is kept as the bytes of its text, since a published
-teacher reads text with code of its own.
+The student's side of a line is kept as token ids. The English side is kept as the bytes of its text, since a teacher
+reads text with a tokenizer, or code, of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,12 @@ from harness.data.own_tokenizer import own_tokenizer
 from harness.data.parallel import Prepared, open_prepared, prepare
 from harness.data.tokenizer import encode as tokenize
 from harness.examples import BitextExamples, Sequences, TeacherVectors
-from harness.published_teacher import LiveReader, opened, place_of, vectors
+from harness.text_readers import LiveReader, TextTeacher, place_of, reader, side_of_lines, vectors
 from harness.vectors import CachedTeacher, stored
 from studies.schema.collection import Collection, TranslatedTopics
 from studies.schema.key import canonical, digest
 from studies.schema.objective import Objective
 from studies.schema.parallel import ParallelText
-from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import HELD_OUT_LINES, Rung
 from studies.schema.storage import Storage, read_manifest
 
@@ -71,7 +70,7 @@ class ParallelLines:
 @lru_cache(maxsize=2)
 def parallel_lines(
     storage: Storage,
-    teacher: PublishedTeacher,
+    teacher: TextTeacher,
     declaration: ParallelText,
     rung: Rung,
     cache_bytes: int,
@@ -113,8 +112,8 @@ def guard_against(storage: Storage, collections: Sequence[Collection]) -> Guard:
 def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[Prepared, int]:
     """The lines and the id that pads them; where they lie follows from what was declared and what tokenises them."""
     tokenizer = own_tokenizer(rung)
-    reader = blake2b(tokenizer.backend_tokenizer.to_str().encode(), digest_size=8).hexdigest()
-    identity = digest("lines/1", [canonical(declaration), reader, tokenizer.model_max_length, HELD_OUT_LINES])
+    known = blake2b(tokenizer.backend_tokenizer.to_str().encode(), digest_size=8).hexdigest()
+    identity = digest("lines/1", [canonical(declaration), known, tokenizer.model_max_length, HELD_OUT_LINES])
     place = storage.collection(f"lines-{identity}")
     padding = tokenizer.pad_token_id
     assert isinstance(padding, int)
@@ -151,18 +150,18 @@ def _same_text(prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def _teacher_vectors(
     storage: Storage,
-    teacher: PublishedTeacher,
+    teacher: TextTeacher,
     text: partial[str],
     number: int,
     cache_bytes: int,
     device: torch.device,
 ) -> TeacherVectors:
     """Cached where they fit the budget, judged by some of them, and else computed in every step."""
-    texts = [text(place) for place in range(number)]
-    if stored(place_of(storage, teacher, texts, teacher.lines)) is None:
-        encoder = opened(teacher, device)
+    texts, side = [text(place) for place in range(number)], side_of_lines(teacher)
+    if stored(place_of(storage, teacher, texts, side)) is None:
+        encoder = reader(storage, teacher, device)
         places = np.linspace(0, number - 1, min(PROBED, number)).astype(int)
-        probed = encoder.encode([texts[place] for place in places.tolist()], teacher.lines)
+        probed = encoder.encode([texts[place] for place in places.tolist()], side)
         if 4 * teacher.token_size * number * float(probed.lengths.float().mean()) > cache_bytes:
-            return LiveReader(encoder, text, teacher.lines)
-    return CachedTeacher(vectors(storage, teacher, texts, teacher.lines, device))
+            return LiveReader(encoder, text, side)
+    return CachedTeacher(vectors(storage, teacher, texts, side, device))

@@ -1,21 +1,15 @@
 """A published multi-vector checkpoint as a frozen teacher: loaded, and asked for vectors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
-from torch import Tensor
 
 from harness.late_interaction import Ragged
 from harness.published_files import found, look_over
-from harness.vectors import ENCODE_BATCH, CachedTeacher, store, stored
-from studies.schema.key import digest, run_key
+from harness.vectors import ENCODE_BATCH
 from studies.schema.published_teacher import PublishedTeacher, Side
-from studies.schema.storage import Storage
 
 
 class PublishedEncoder:
@@ -53,37 +47,3 @@ class PublishedEncoder:
 def opened(declared: PublishedTeacher, device: torch.device) -> PublishedEncoder:
     """The teacher, kept in memory for whoever asks next."""
     return PublishedEncoder(declared, device)
-
-
-def place_of(storage: Storage, declared: PublishedTeacher, texts: Sequence[str], side: Side) -> Path:
-    """Where the vectors of the texts lie once they were computed."""
-    return storage.embeddings(run_key(declared), f"{side}-{digest('texts/1', list(texts))}")
-
-
-def vectors(
-    storage: Storage, declared: PublishedTeacher, texts: Sequence[str], side: Side, device: torch.device
-) -> Ragged:
-    """Vectors of the texts, from storage where they lie there, else computed and left there."""
-    directory = place_of(storage, declared, texts, side)
-    known = stored(directory)
-    if known is None:
-        known = opened(declared, device).encode(texts, side)
-        store(directory, known)
-    return known
-
-
-class LiveReader:
-    """The teacher itself, asked in every step: for lines whose vectors would not fit the cache.
-
-    ``text`` gives the English side by its number.
-    """
-
-    def __init__(self, teacher: PublishedEncoder, text: Callable[[int], str], side: Side) -> None:
-        self._teacher = teacher
-        self._text = text
-        self._side = side
-
-    def take(self, lines: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Vectors (B, N, H) and mask (B, N) of the lines."""
-        read = self._teacher.encode([self._text(int(line)) for line in lines], self._side)
-        return CachedTeacher(read).take(np.arange(len(lines)))

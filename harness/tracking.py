@@ -83,6 +83,8 @@ _NOTES: dict[str, str] = {
     Role.DICTIONARY: "No student: queries are translated word by word, with a dictionary learned from the bitext.",
     Role.TRANSLATED: "No student: queries are translated into English by a model and read by the teacher.",
     Role.TRANSLATOR: "Translates queries into English for the teacher; judged by what the teacher makes of them.",
+    Role.TRANSLATE_TRAIN: "No student: trained to retrieve on text translated from English; reads both sides itself.",
+    Role.SYNTHETIC_TRAIN: "No student: trained to retrieve on judgments made by rule; reads both sides itself.",
     Role.PRETRAINING: "Fills in masked tokens of text in every language; students of its size start from its weights.",
 }
 

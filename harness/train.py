@@ -32,7 +32,7 @@ from harness.revision import check_sources
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.lineage import needs
-from studies.schema.objective import Contrastive, ScoreKL
+from studies.schema.objective import Contrastive, Ranking, ScoreKL
 from studies.schema.record import Flag, Metric, State
 from studies.schema.run import Preparatory, Student, Trained
 from studies.schema.state import read_state, write_state
@@ -344,4 +344,4 @@ def verdict(storage: Storage, task: Task) -> list[Flag]:
 
 
 def _is_in_nats(run: Trained) -> bool:
-    return isinstance(run, Preparatory) or isinstance(run.objective, Contrastive | ScoreKL)
+    return isinstance(run, Preparatory) or isinstance(run.objective, Contrastive | Ranking | ScoreKL)

@@ -16,7 +16,7 @@ def load_local(folder: Path, declaration: LocalCollection) -> Loaded:
 
     ValueError or OSError naming file and line for whatever is not as declared, the revision first of all.
     """
-    check_files(declaration.name, folder, patterns(declaration), declaration.revision)
+    check_local(folder, declaration)
     return Loaded(
         name=declaration.name,
         revision=declaration.revision,
@@ -28,6 +28,11 @@ def load_local(folder: Path, declaration: LocalCollection) -> Loaded:
         source=lambda: read_documents(folder, declaration.documents),
         locate=partial(_locate, folder, declaration),
     )
+
+
+def check_local(folder: Path, declaration: LocalCollection) -> None:
+    """Raise ValueError or OSError where the files are not those that were declared."""
+    check_files(declaration.name, folder, patterns(declaration), declaration.revision)
 
 
 def patterns(declaration: LocalCollection) -> tuple[str, ...]:
@@ -45,6 +50,18 @@ def read_documents(folder: Path, files: Documents) -> Iterator[Document]:
 def read_topics(folder: Path, files: Topics) -> dict[str, str]:
     """Texts by id; ValueError for an empty query, or an id that occurs twice."""
     texts: dict[str, str] = {}
+    for query in stream_topics(folder, files):
+        place = f"{query.file}, line {query.line}"
+        if not query.text:
+            raise ValueError(f"{place}: query {query.id!r} is empty; remove it with its judgments, or write it")
+        if query.id in texts:
+            raise ValueError(f"{place}: query {query.id!r} occurs a second time; keep one of them")
+        texts[query.id] = query.text
+    return texts
+
+
+def stream_topics(folder: Path, files: Topics) -> Iterator[Document]:
+    """Queries in the order of the files, none of them kept; one without text has an empty one."""
     for record in records(folder, files):
         name = _id(record, files.id_field)
         if files.id_pattern is not None:
@@ -52,13 +69,7 @@ def read_topics(folder: Path, files: Topics) -> dict[str, str]:
             if matched is None:
                 raise ValueError(f"{record.place}: id {name!r} is not of the declared form {files.id_pattern!r}")
             name = matched[1]
-        text = _text(record, files)
-        if not text:
-            raise ValueError(f"{record.place}: query {name!r} is empty; remove it with its judgments, or write it")
-        if name in texts:
-            raise ValueError(f"{record.place}: query {name!r} occurs a second time; keep one of them")
-        texts[name] = text
-    return texts
+        yield Document(name, _text(record, files), record.file, record.line)
 
 
 def read_qrels(folder: Path, paths: tuple[str, ...]) -> Qrels:
@@ -67,11 +78,7 @@ def read_qrels(folder: Path, paths: tuple[str, ...]) -> Qrels:
     A line that repeats another is read once; ValueError for one that contradicts it.
     """
     qrels: dict[str, dict[str, int]] = {}
-    for place, query, passage, written in _judgments(folder, paths):
-        try:
-            grade = int(written)
-        except ValueError:
-            raise ValueError(f"{place}: grade {written!r} is not a whole number") from None
+    for place, query, passage, grade in stream_judgments(folder, paths):
         if qrels.setdefault(query, {}).setdefault(passage, grade) != grade:
             raise ValueError(
                 f"{place}: passage {passage!r} has grade {grade} for query {query!r} and had "
@@ -80,8 +87,8 @@ def read_qrels(folder: Path, paths: tuple[str, ...]) -> Qrels:
     return qrels
 
 
-def _judgments(folder: Path, paths: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
-    """Place, query, passage and grade of every line."""
+def stream_judgments(folder: Path, paths: tuple[str, ...]) -> Iterator[tuple[str, str, str, int]]:
+    """Place, query, passage and grade of every line, none of them kept."""
     for path in expand(folder, paths):
         columns = 0
         for number, line in text_lines(path):
@@ -94,12 +101,16 @@ def _judgments(folder: Path, paths: tuple[str, ...]) -> Iterator[tuple[str, str,
                     f"{path}, line {number}: {len(cells)} columns; judgments have four (query, iteration, passage, "
                     "grade) or three (query, passage, grade), the same in the whole file"
                 )
-            yield f"{path}, line {number}", cells[0], cells[-2], cells[-1]
+            try:
+                grade = int(cells[-1])
+            except ValueError:
+                raise ValueError(f"{path}, line {number}: grade {cells[-1]!r} is not a whole number") from None
+            yield f"{path}, line {number}", cells[0], cells[-2], grade
 
 
 def _locate(folder: Path, declaration: LocalCollection, split: str, query: str, passage: str) -> str:
     paths = next(part.qrels for part in declaration.splits if part.name == split)
-    return next(place for place, *ids, _ in _judgments(folder, paths) if ids == [query, passage])
+    return next(place for place, *ids, _ in stream_judgments(folder, paths) if ids == [query, passage])
 
 
 def _id(record: Record, field: str) -> str:

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain, compress, islice
+from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from harness.data.growing import BATCH, Growing, blocks
 from harness.data.guard import Guard
 from harness.data.line_filters import Reason, kept
 from harness.data.parallel_files import read_lines
@@ -25,9 +26,6 @@ from studies.schema.parallel import Corpus, ParallelText
 from studies.schema.publication import publish, read_manifest
 
 logger = logging.getLogger(__name__)
-
-BATCH = 8192
-"""Lines that are hashed and tokenised together."""
 
 SIDES = ("source", "target")
 
@@ -131,7 +129,7 @@ def _spill(partial: Path, corpus: Corpus, lines: Iterable[tuple[str, str]]) -> i
     """Append lines and their hashes to the pair's files; returns how many."""
     number = 0
     with (partial / f"{corpus.pair}.text").open("ab") as text, (partial / f"{corpus.pair}.hashes").open("ab") as hashes:
-        for block in _blocks(lines):
+        for block in blocks(lines):
             rows = [f"{source}\t{target}\n".encode() for source, target in block]
             hashes.write(b"".join([blake2b(row, digest_size=8).digest() for row in rows]))
             text.writelines(rows)
@@ -199,8 +197,8 @@ class _Sides:
 
     def __init__(self, partial: Path) -> None:
         types = {f"{side}.{kind}": dtype for side in SIDES for kind, dtype in (("ids", "<i4"), ("offsets", "<i8"))}
-        self._files = {name: _Growing(partial / f"{name}.npy", dtype) for name, dtype in types.items()}
-        self._pair_of = _Growing(partial / "pair_of.npy", "<u2")
+        self._files = {name: Growing(partial / f"{name}.npy", dtype) for name, dtype in types.items()}
+        self._pair_of = Growing(partial / "pair_of.npy", "<u2")
         for side in SIDES:
             self._files[f"{side}.offsets"].append([0])
         self._ends = dict.fromkeys(SIDES, 0)
@@ -210,7 +208,7 @@ class _Sides:
     ) -> dict[str, int]:
         """Tokenise and write a pair's lines; returns the tokens of each side."""
         before = dict(self._ends)
-        for block in _blocks(lines):
+        for block in blocks(lines):
             for side, encode, texts in zip(SIDES, tokenize, zip(*block, strict=True), strict=True):
                 encoded = encode(texts)
                 lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
@@ -228,36 +226,6 @@ class _Sides:
         """Write the arrays' final lengths."""
         for file in (*self._files.values(), self._pair_of):
             file.close()
-
-
-class _Growing:
-    """A one-dimensional array in a .npy file whose length is known at the end; numpy leaves room in the header."""
-
-    def __init__(self, path: Path, dtype: str) -> None:
-        self._file = path.open("wb")
-        self._dtype = np.dtype(dtype)
-        self._length = 0
-        self._write_header()
-
-    def append(self, numbers: ArrayLike) -> None:
-        array = np.asarray(numbers, dtype=self._dtype)
-        self._file.write(array.tobytes())
-        self._length += len(array)
-
-    def close(self) -> None:
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
-
-    def _write_header(self) -> None:
-        described = {"shape": (self._length,), "fortran_order": False, "descr": self._dtype.str}
-        np.lib.format.write_array_header_1_0(self._file, described)
-
-
-def _blocks(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], ...]]:
-    remaining = iter(lines)
-    while block := tuple(islice(remaining, BATCH)):
-        yield block
 
 
 def _by_name(counts: Counter[Reason]) -> dict[str, int]:

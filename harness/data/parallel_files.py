@@ -9,11 +9,8 @@ from typing import IO, assert_never
 from zipfile import BadZipFile, ZipFile
 
 from harness.data.line_filters import MALFORMED, Reason
-from harness.data.records import check_files, opened
+from harness.data.records import check_files, opened, refuse_broken
 from studies.schema.parallel import Corpus, Moses, MosesZip, Tsv
-
-MOST_MALFORMED = 0.01
-"""Share of lines of a file that may be broken; with more, the file is not what was declared."""
 
 
 def read_lines(folder: Path, corpus: Corpus, counts: Counter[Reason]) -> Iterator[tuple[str, str]]:
@@ -106,11 +103,4 @@ def _row(raw: bytes, files: Tsv, least: float | None) -> tuple[Reason | None, tu
 
 
 def _check_malformed(corpus: Corpus, place: str, total: int, first: str, counts: Counter[Reason]) -> None:
-    if total == 0:
-        raise ValueError(f"{place} has no lines; fetch the file again, or leave corpus {corpus.name} out")
-    broken = sum(counts[reason] for reason in MALFORMED)
-    if broken > MOST_MALFORMED * total and broken > 1:
-        raise ValueError(
-            f"{first}; {broken:,} of {total:,} lines of corpus {corpus.name} are broken, more than "
-            f"{MOST_MALFORMED:.0%}: declare the file's own columns, or convert it to UTF-8"
-        )
+    refuse_broken(f"corpus {corpus.name}", place, total, first, sum(counts[reason] for reason in MALFORMED))

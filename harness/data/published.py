@@ -15,6 +15,7 @@ from ir_datasets.util import Download, DownloadConfig, HashVerificationError
 
 from harness.data.retrieval import Document, Loaded, Qrels
 from studies.schema.collection import UNPINNED, IrDataset, Split
+from studies.schema.triples import IrTriples
 
 DIGITS = 10
 """Hexadecimal digits of each of the two hashes in a revision."""
@@ -33,6 +34,23 @@ def load_published(declaration: IrDataset) -> Loaded:
     ValueError for an id, split or field that does not exist, or files other than declared; Unavailable for files that
     cannot be had.
     """
+    check_published(declaration)
+    return Loaded(
+        name=declaration.name,
+        revision=declaration.revision,
+        licence=declaration.licence,
+        relevance=declaration.relevance,
+        pair=declaration.pair,
+        texts={split.name: _topics(split, declaration) for split in declaration.splits},
+        judgments={split.name: _qrels(split) for split in declaration.splits if split.judged},
+        source=partial(stream_passages, declaration),
+        locate=lambda split, query, passage: f"judgments of {declaration.name}, split {split!r}",
+        count=declaration.count,
+    )
+
+
+def check_published(declaration: IrDataset) -> None:
+    """Raise ValueError where the published files are not those that were declared; needs no network."""
     with explained(declaration.name, "its files"):
         revision = published_revision(declaration)
     if revision != declaration.revision:
@@ -41,18 +59,6 @@ def load_published(declaration: IrDataset) -> Loaded:
             f"{ir_datasets.__version__} reads {revision!r}. Install the version that the catalogue names, or declare "
             "what this one reads"
         )
-    return Loaded(
-        name=declaration.name,
-        revision=revision,
-        licence=declaration.licence,
-        relevance=declaration.relevance,
-        pair=declaration.pair,
-        texts={split.name: _topics(split, declaration) for split in declaration.splits},
-        judgments={split.name: _qrels(split) for split in declaration.splits if split.judged},
-        source=partial(_passages, declaration),
-        locate=lambda split, query, passage: f"judgments of {declaration.name}, split {split!r}",
-        count=declaration.count,
-    )
 
 
 def published_revision(declaration: IrDataset) -> str:
@@ -70,6 +76,24 @@ def published_revision(declaration: IrDataset) -> str:
         if split.judged:
             parts.append(found.qrels_handler())
     return f"{_digest(parts)}.{_digest([_dataset(declaration.passages, declaration).docs_handler()])}"
+
+
+def check_triples(declared: IrTriples) -> None:
+    """Raise ValueError where the triples are not the published ones that were declared; needs no network."""
+    with explained(declared.name, "its triples"):
+        revision = _digest([_triples(declared).docpairs_handler()])
+    if revision != declared.revision:
+        raise ValueError(
+            f"triples {declared.name} are declared with revision {declared.revision!r}; ir_datasets "
+            f"{ir_datasets.__version__} reads {revision!r}. Declare what this one reads, or install another"
+        )
+
+
+def stream_triples(declared: IrTriples) -> Iterator[tuple[str, str, str]]:
+    """Ids of query, relevant and other passage, in the order of their file."""
+    with explained(declared.name, "its triples"):
+        for triple in _triples(declared).docpairs_iter():
+            yield triple.query_id, triple.doc_id_a, triple.doc_id_b
 
 
 @contextmanager
@@ -140,6 +164,16 @@ def _dataset(name: str, declaration: IrDataset) -> Component:
         ) from None
 
 
+def _triples(declared: IrTriples) -> Component:
+    found = ir_datasets.registry[declared.name] if declared.name in list(ir_datasets.registry) else None
+    if found is None or not found.has_docpairs():
+        raise ValueError(
+            f"ir_datasets {ir_datasets.__version__} has no triples {declared.name!r}; name an id that has them, such "
+            "as msmarco-passage/train/triples-v2 or mmarco/v2/de/train"
+        )
+    return found
+
+
 def _digest(parts: list[Component]) -> str:
     seen: dict[int, Component] = {}
     for part in parts:
@@ -162,17 +196,11 @@ def _collect(value: Component, seen: dict[int, Component]) -> None:
 
 def _topics(split: Split, declaration: IrDataset) -> dict[str, str]:
     texts: dict[str, str] = {}
-    with explained(split.source, "its queries"):
-        found = _dataset(split.source, declaration)
-        _check_fields(split.source, found.queries_cls()._fields, declaration.query_fields)
-        for query in found.queries_iter():
-            text = _text(query, declaration.query_fields)
-            if not text or query.query_id in texts:
-                state = "is empty" if not text else "occurs twice"
-                raise ValueError(
-                    f"{split.source}: query {query.query_id!r} {state}; name other fields, or another split"
-                )
-            texts[query.query_id] = text
+    for query in stream_queries(split, declaration):
+        if not query.text or query.id in texts:
+            state = "is empty" if not query.text else "occurs twice"
+            raise ValueError(f"{split.source}: query {query.id!r} {state}; name other fields, or another split")
+        texts[query.id] = query.text
     if not texts:
         known = ", a known defect (its issue 292)" if split.source.endswith("trec-2023") else ""
         raise ValueError(
@@ -184,16 +212,30 @@ def _topics(split: Split, declaration: IrDataset) -> dict[str, str]:
 
 def _qrels(split: Split) -> Qrels:
     qrels: dict[str, dict[str, int]] = {}
-    with explained(split.source, "its judgments"):
-        for judged in ir_datasets.registry[split.source].qrels_iter():
-            if qrels.setdefault(judged.query_id, {}).setdefault(judged.doc_id, judged.relevance) != judged.relevance:
-                raise ValueError(
-                    f"{split.source} judges {judged.doc_id!r} twice for query {judged.query_id!r}, differently"
-                )
+    for _, query, passage, grade in stream_published_judgments(split):
+        if qrels.setdefault(query, {}).setdefault(passage, grade) != grade:
+            raise ValueError(f"{split.source} judges {passage!r} twice for query {query!r}, differently")
     return qrels
 
 
-def _passages(declaration: IrDataset) -> Iterator[Document]:
+def stream_queries(split: Split, declaration: IrDataset) -> Iterator[Document]:
+    """Queries in the order of their file, none of them kept; one without text has an empty one."""
+    with explained(split.source, "its queries"):
+        found = _dataset(split.source, declaration)
+        _check_fields(split.source, found.queries_cls()._fields, declaration.query_fields)
+        for query in found.queries_iter():
+            yield Document(query.query_id, _text(query, declaration.query_fields))
+
+
+def stream_published_judgments(split: Split) -> Iterator[tuple[str, str, str, int]]:
+    """Place, query, passage and grade of every judgment, none of them kept."""
+    with explained(split.source, "its judgments"):
+        for judged in ir_datasets.registry[split.source].qrels_iter():
+            yield f"judgments of {split.source}", judged.query_id, judged.doc_id, judged.relevance
+
+
+def stream_passages(declaration: IrDataset) -> Iterator[Document]:
+    """Passages in the order of their files; one without text has an empty one."""
     number = 0
     with explained(declaration.name, "its passages"):
         found = _dataset(declaration.passages, declaration)

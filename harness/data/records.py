@@ -15,6 +15,9 @@ from typing import IO, assert_never, cast
 
 from studies.schema.files import REVISION_DIGITS, Documents, Layout, Topics
 
+MOST_MALFORMED = 0.01
+"""Share of lines of a file that may be broken; with more, the file is not what was declared."""
+
 BYTE_ORDER_MARK = "\ufeff"
 
 # What TREC's topics write before an id or a text.
@@ -106,6 +109,17 @@ def check_files(what: str, folder: Path, patterns: tuple[str, ...], declared: st
         raise ValueError(
             f"{what} is declared with revision {declared!r}; the files in {folder} have {found!r}. "
             "Fetch the declared ones, or declare what is there"
+        )
+
+
+def refuse_broken(what: str, place: str, total: int, first: str, broken: int) -> None:
+    """Raise ValueError for a file without lines, or with more broken ones than chance gives; ``first`` is one."""
+    if total == 0:
+        raise ValueError(f"{place} has no lines; fetch the file again, or leave {what} out")
+    if broken > MOST_MALFORMED * total and broken > 1:
+        raise ValueError(
+            f"{first}; {broken:,} of {total:,} lines of {what} are broken, more than {MOST_MALFORMED:.0%}: declare the "
+            "file's own columns, or convert it to UTF-8"
         )
 
 

@@ -123,10 +123,10 @@ def _marked(hashes_L: Hashes, marks_L: Marks, seed: int) -> Iterator[tuple[int, 
     """By chunk: its first line, scrambled hashes of its marked lines, and their places in it."""
     for first in range(0, len(hashes_L), CHUNK):
         places = np.flatnonzero(marks_L[first : first + CHUNK])
-        yield first, _scramble(np.asarray(hashes_L[first : first + CHUNK])[places], seed), places
+        yield first, scramble(np.asarray(hashes_L[first : first + CHUNK])[places], seed), places
 
 
-def _scramble(hashes: Hashes, seed: int) -> Hashes:
+def scramble(hashes: Hashes, seed: int) -> Hashes:
     """Another order for every seed: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     mixed = hashes ^ np.uint64(seed)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

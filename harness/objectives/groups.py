@@ -4,7 +4,8 @@ A group is `group_size` consecutive examples, so that a loss does not depend on 
 stay whole. A score is the mean, over query tokens, of the largest cosine: in [-1, 1] whatever the length of the
 query, so that one temperature serves all.
 
-Shapes: B examples, N query or student tokens, M passage or teacher tokens, H width, G examples of a candidate group.
+Shapes: B examples, N query or student tokens, M passage or teacher tokens, H width, G examples of a candidate group,
+K passages of an example.
 """
 
 import torch
@@ -38,6 +39,28 @@ def contrastive_loss(
     return cross_entropy(logit_BG, own_B), {}
 
 
+def ranking_loss(
+    query_BNH: Tensor,
+    passage_PMH: Tensor,
+    query_mask_BN: Tensor,
+    passage_mask_PM: Tensor,
+    *,
+    group_size: int,
+    temperature: float,
+    barred_BC: Tensor,
+) -> Loss:
+    """Cross-entropy of each query's relevant passage among the C = G K passages of its group, by MaxSim of cosines.
+
+    The P = B K passages are those of one example after another, its relevant one first. ``barred_BC`` marks candidates
+    that are left out; a query's own relevant passage never is.
+    """
+    given = len(passage_PMH) // len(query_BNH)
+    score_BC = _group_scores(query_BNH, passage_PMH, query_mask_BN, passage_mask_PM, group_size)
+    own_B = torch.arange(len(score_BC), device=score_BC.device) % group_size * given
+    own_BC = one_hot(own_B, group_size * given).bool()
+    return cross_entropy((score_BC / temperature).masked_fill(barred_BC.bool() & ~own_BC, -torch.inf), own_B), {}
+
+
 def score_kl_loss(
     student_BNH: Tensor,
     teacher_BMH: Tensor,
@@ -69,13 +92,15 @@ def same_sentence(english_B: Tensor, group_size: int) -> Tensor:
 def _group_scores(
     query_BNH: Tensor, passage_BMH: Tensor, query_mask_BN: Tensor, passage_mask_BM: Tensor, group_size: int
 ) -> Tensor:
-    """Scores of every query against the passages of its group, [B, G]."""
+    """Scores of every query against the passages of its group, as many of each example: [B, G], or [B, G K]."""
     if group_size < 1 or len(query_BNH) % group_size:
         raise ValueError(
             f"a batch must be whole candidate groups; found {len(query_BNH)} examples and group_size={group_size}; "
             "choose a (micro-)batch that is a multiple of the group size"
         )
     query_BNH, passage_BMH = unit_vectors(query_BNH, query_mask_BN), unit_vectors(passage_BMH, passage_mask_BM)
+    of_group = len(passage_BMH) * group_size // len(query_BNH)
+    sizes = (group_size, of_group, group_size, of_group)
     sides = (query_BNH, passage_BMH, query_mask_BN, passage_mask_BM)
-    groups = zip(*(torch.split(side, group_size) for side in sides), strict=True)
+    groups = zip(*(torch.split(side, size) for side, size in zip(sides, sizes, strict=True)), strict=True)
     return torch.cat([maxsim(*group) for group in groups]) / query_mask_BN.sum(dim=1, keepdim=True)

@@ -4,8 +4,10 @@ A closed union. Where the files lie on a machine is no part of a declaration; wh
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from studies.schema.files import Documents, Topics, check_relative, check_revision
 
@@ -227,6 +229,19 @@ def passages_of(collection: Collection) -> Published:
     return collection.original if isinstance(collection, TranslatedTopics) else collection
 
 
+def judged_splits(collection: Collection) -> Mapping[str, bool]:
+    """Splits, and whether they have judgments."""
+    match collection:
+        case IrDataset():
+            return {split.name: split.judged for split in collection.splits}
+        case LocalCollection():
+            return {split.name: bool(split.qrels) for split in collection.splits}
+        case TranslatedTopics():
+            return {collection.split: judged_splits(collection.original)[collection.split]}
+        case unknown:
+            assert_never(unknown)
+
+
 class Reading(StrEnum):
     """The three ways in which a monolingual collection such as MIRACL is read; a figure always names its reading."""
 
@@ -247,6 +262,7 @@ class Reader(StrEnum):
 
     TEACHER = "teacher"
     STUDENT = "student"
+    ITSELF = "retriever itself"
 
 
 def passage_reader(pair: Pair, teacher_language: str = "en") -> Reader:

@@ -20,6 +20,7 @@ from studies.schema.run import (
     Retriever,
     Run,
     Student,
+    Supervised,
     System,
     Teacher,
     TranslateQuery,
@@ -128,7 +129,7 @@ def parameters_of(run: Run) -> Parameters:
         case Pretraining(rung=rung):
             encoder = parameters(rung.architecture, token_size=0)
             return replace(encoder, total=encoder.total + head_weights(rung.architecture))
-        case Teacher():
+        case Teacher() | Supervised():
             return parameters(run.rung.architecture, run.token_size)
         case Student():
             return parameters(run.rung.architecture, run.teacher.token_size)
@@ -188,7 +189,7 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
     match run:
         case LookUp() | TranslateQuery() | PublishedTeacher():
             return 0.0
-        case Teacher() | Student() | Pretraining():
+        case Teacher() | Supervised() | Student() | Pretraining():
             architecture = run.rung.architecture
             attentions, read = architecture.num_layers, 0
             width = architecture.num_heads * architecture.head_width

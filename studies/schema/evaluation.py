@@ -1,9 +1,7 @@
 """What is asked of a finished run: which queries, how deep, which measures."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import assert_never
 
 from ir_measures.measures import Measure
 
@@ -12,10 +10,8 @@ from studies.schema.alignment import Alignment
 from studies.schema.collection import (
     TRAIN,
     Collection,
-    IrDataset,
-    LocalCollection,
     Reader,
-    TranslatedTopics,
+    judged_splits,
     passage_reader,
 )
 from studies.schema.pool import Pool
@@ -47,7 +43,7 @@ class Searched:
     pool: Pool | None = None
 
     def __post_init__(self) -> None:
-        judged = _judged(self.collection)
+        judged = judged_splits(self.collection)
         if self.split == TRAIN:
             raise ValueError(
                 f"{self.collection.name} is asked its training queries, which measures memory; name another"
@@ -65,19 +61,6 @@ class Searched:
     def reader(self) -> Reader:
         """Who reads the passages."""
         return passage_reader(self.collection.pair)
-
-
-def _judged(collection: Collection) -> Mapping[str, bool]:
-    """Splits, and whether they have judgments."""
-    match collection:
-        case IrDataset():
-            return {split.name: split.judged for split in collection.splits}
-        case LocalCollection():
-            return {split.name: bool(split.qrels) for split in collection.splits}
-        case TranslatedTopics():
-            return {collection.split: _judged(collection.original)[collection.split]}
-        case unknown:
-            assert_never(unknown)
 
 
 @dataclass(frozen=True, kw_only=True)

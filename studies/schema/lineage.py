@@ -5,6 +5,7 @@ from typing import assert_never
 from studies.schema.objective import group_size_of
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
+    AnyTeacher,
     Atlas,
     Bitext,
     LookUp,
@@ -12,6 +13,7 @@ from studies.schema.run import (
     Pretraining,
     Run,
     Student,
+    Supervised,
     Teacher,
     Trained,
     TranslateQuery,
@@ -42,7 +44,7 @@ def embedded(run: Student) -> tuple[Teacher, Bitext]:
 def needs(run: Run) -> tuple[Trained, ...]:
     """The runs that have to be trained before this one can be trained or evaluated."""
     match run:
-        case Teacher() | Translator() | Pretraining() | PublishedTeacher():
+        case Teacher() | Supervised() | Translator() | Pretraining() | PublishedTeacher():
             return ()
         case Student(teacher=teacher, pretraining=pretraining):
             return _trained(teacher) if pretraining is None else (*_trained(teacher), pretraining)
@@ -54,8 +56,8 @@ def needs(run: Run) -> tuple[Trained, ...]:
             assert_never(unknown)
 
 
-def _trained(teacher: Teacher | PublishedTeacher) -> tuple[Trained, ...]:
-    return (teacher,) if isinstance(teacher, Teacher) else ()
+def _trained(teacher: AnyTeacher) -> tuple[Trained, ...]:
+    return () if isinstance(teacher, PublishedTeacher) else (teacher,)
 
 
 def call_size_of(run: Trained) -> int:

@@ -17,6 +17,7 @@ from studies.schema.run import (
     Pretraining,
     Run,
     Student,
+    Supervised,
     System,
     Teacher,
     Translator,
@@ -92,7 +93,9 @@ TOKEN_VECTORS = 7
 themselves, and gradients on their way. Whatever the objective made of them is gone by then."""
 
 
-def activation_bytes(run: Teacher | Student | Pretraining, execution: Execution, *, tokens: int) -> tuple[float, float]:
+def activation_bytes(
+    run: Teacher | Supervised | Student | Pretraining, execution: Execution, *, tokens: int
+) -> tuple[float, float]:
     """Bytes of what a forward call left when gradients set out from the objective, and within the last layer.
 
     With gradient checkpointing that is what enters each layer, and one layer's own while it is computed again.
@@ -112,10 +115,10 @@ def activation_bytes(run: Teacher | Student | Pretraining, execution: Execution,
     return texts * tokens * per_token[0], texts * tokens * per_token[1]
 
 
-def _numbers_of_the_objective(run: Teacher | Student | Pretraining) -> float:
+def _numbers_of_the_objective(run: Teacher | Supervised | Student | Pretraining) -> float:
     """Numbers a token, in float32, beyond the encoder's own when gradients set out."""
     match run:
-        case Teacher(token_size=token_size):
+        case Teacher(token_size=token_size) | Supervised(token_size=token_size):
             return TOKEN_VECTORS * token_size
         case Student(teacher=teacher):
             return TOKEN_VECTORS * teacher.token_size

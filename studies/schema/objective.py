@@ -210,16 +210,34 @@ class WeightedSum:
                 raise ValueError(f"WeightedSum.weights holds {weight}; a weight is above 0 and finite")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Cross-entropy of a query's relevant passage among candidates, by MaxSim (ColBERT, arXiv 2004.12832, 3.3).
+
+    Candidates are the passages of ``group_size`` consecutive triples, relevant ones and others, but for those known to
+    be relevant to the query too. At 1 they are the triple's own, as in the paper; from 2 on those of the batch count as
+    well. A score is the mean over query tokens, so a ``temperature`` of 1 / 32 stands for the paper's sum over 32.
+    Both sides are trained, so this is no objective over a frozen teacher's vectors.
+    """
+
+    group_size: int
+    temperature: float
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "group_size")
+        above_zero(self, "temperature")
+
+
 Single = Transport | UniformPlan | GreedyAlignment | ExactAssignment | PooledMSE | Contrastive | ScoreKL
 """Objectives that are no sums."""
 
 Objective = Single | WeightedSum
 
 
-def group_size_of(objective: Objective) -> int:
+def group_size_of(objective: Objective | Ranking) -> int:
     """Consecutive examples that a forward call must hold together; 1 where each example stands alone."""
     match objective:
-        case Contrastive() | ScoreKL():
+        case Contrastive() | ScoreKL() | Ranking():
             return objective.group_size
         case WeightedSum():
             return lcm(*(group_size_of(term) for term in objective.terms))

@@ -9,7 +9,7 @@ from studies.schema.cost import parameters_of, teacher_cache_bytes, trained_weig
 from studies.schema.evaluation import Searched
 from studies.schema.execution import Execution
 from studies.schema.key import canonical, run_key
-from studies.schema.objective import Objective
+from studies.schema.objective import Contrastive, Objective, Ranking
 from studies.schema.objective_cost import objective_flops
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
@@ -22,6 +22,7 @@ from studies.schema.run import (
     Retriever,
     Run,
     Student,
+    Supervised,
     System,
     Teacher,
     Trained,
@@ -29,7 +30,7 @@ from studies.schema.run import (
     Translator,
     teacher_of,
 )
-from studies.schema.tokens import HELD_OUT_SIDES, PASSAGE, PASSAGES, PUBLISHED_PASSAGE, tokens_of
+from studies.schema.tokens import HELD_OUT_SIDES, PASSAGE, PASSAGES, PUBLISHED_PASSAGE, PUBLISHED_QUERY, tokens_of
 
 ITERATIONS = 55.0
 """The solver's iterations a line, as first_look's students ended with at epsilon 0.03. A plan cannot know its own."""
@@ -106,7 +107,7 @@ def line_vector_bytes(run: Run) -> float:
         case Student():
             lines = run.bitext.lines + (HELD_OUT_SIDES if isinstance(run.bitext, Bitext) else HELD_OUT_LINES)
             return teacher_cache_bytes(run, lines=lines, tokens_per_line=tokens_of(run).teacher)
-        case Pretraining() | Teacher() | Translator() | LookUp() | TranslateQuery() | PublishedTeacher():
+        case Pretraining() | Teacher() | Supervised() | Translator() | LookUp() | TranslateQuery() | PublishedTeacher():
             return 0.0
         case unknown:
             assert_never(unknown)
@@ -154,10 +155,19 @@ def _objective_flops(run: Trained) -> float:
         case Teacher():
             query, passage = tokens.student / 6, tokens.student * 5 / 6
             return _flops(run.objective, query, passage, run.token_size)
+        case Supervised(text=text, objective=objective):
+            query = min(PUBLISHED_QUERY, text.query_tokens)
+            passage = (tokens.student - query) / (1 + text.given)
+            return _flops(_candidates(objective, text.given), query, passage, run.token_size)
         case Student():
             return _flops(run.objective, tokens.student, tokens.teacher, run.teacher.token_size)
         case unknown:
             assert_never(unknown)
+
+
+def _candidates(objective: Ranking, given: int) -> Contrastive:
+    """What costs as much: a group with as many candidates as a query is compared with."""
+    return Contrastive(group_size=objective.group_size * (1 + given), temperature=objective.temperature)
 
 
 def _flops(objective: Objective, student: float, teacher: float, token_size: int) -> float:

@@ -52,6 +52,12 @@ class Role(StrEnum):
     TRANSLATED = "translated"
     TRANSLATOR = "translator"
     PRETRAINING = "pretraining"
+    TRANSLATE_TRAIN = "translate_train"
+    SYNTHETIC_TRAIN = "synthetic_train"
+
+
+SUPERVISED = (Role.TRANSLATE_TRAIN, Role.SYNTHETIC_TRAIN)
+"""Rivals that are trained to retrieve: on queries translated from English, on judgments made by rule."""
 
 
 class Tag(StrEnum):

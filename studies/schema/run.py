@@ -10,10 +10,11 @@ from typing import assert_never
 
 from studies.schema.added import ADDED
 from studies.schema.checks import above_zero, at_least
-from studies.schema.objective import Contrastive, Objective, group_size_of, uses_idf
+from studies.schema.objective import Contrastive, Objective, Ranking, group_size_of, uses_idf
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator, Seq2Seq, check_room
+from studies.schema.triples import RetrievalTriples
 
 ENGLISH = "en"
 """The language of passages and teachers."""
@@ -23,8 +24,8 @@ SHARES_TOLERANCE = 1e-2
 
 HELD_OUT_QUERIES = 192
 HELD_OUT_LINES = 960
-"""Examples whose loss is watched during training, of a teacher and of what is trained on lines or texts: from the
-validation split, spread evenly over languages."""
+"""Examples whose loss is watched during training, of what is trained on queries and of what is trained on lines or
+texts: from the validation split, or taken away from the training text, spread evenly over languages."""
 
 
 class Precision(StrEnum):
@@ -244,6 +245,34 @@ class Teacher:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Supervised:
+    """A late-interaction retriever trained on queries with relevant and other passages; it reads both sides itself.
+
+    Trained on English it can be a teacher; on translations or synthetic judgments it is a rival of students.
+    """
+
+    text: RetrievalTriples
+    rung: Rung
+    token_size: int
+    objective: Ranking
+    optimiser: Optimiser
+    schedule: Schedule
+    global_batch: int
+    precision: Precision
+    dropout: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "token_size")
+        _check_training(self, None)
+        if self.rung.weights is None:
+            raise ValueError(
+                f"rung {self.rung.name} has random weights and no tokenizer of its own to read published text with; "
+                "name a rung with pretrained weights"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainingText:
     """Text of single languages, English among them, drawn from a collection: names, lists of names, passages.
 
@@ -302,12 +331,12 @@ class Pretraining:
 class Student:
     """A multilingual encoder distilled from a teacher on bitext; it reads the queries, the teacher the passages.
 
-    A teacher that was trained here goes with lines of its own collection, a published one with parallel text. With
+    A teacher of the embedded collection goes with lines of that, any other with parallel text. With
     ``frozen_embeddings`` the vectors of its token lexicon stay what they were; everything else is trained. Its
     encoder starts from the weights that ``pretraining`` leaves, where there is one.
     """
 
-    teacher: Teacher | PublishedTeacher
+    teacher: Teacher | PublishedTeacher | Supervised
     rung: Rung
     bitext: Bitext | ParallelText
     objective: Objective
@@ -332,13 +361,14 @@ class Student:
                     )
                 if self.pretraining is not None:
                     _check_pretraining(self, self.pretraining, teacher.collection)
-            case PublishedTeacher(), ParallelText() as lines:
+            case PublishedTeacher() | Supervised() as reader, ParallelText() as lines:
+                check_english(reader)
                 _check_training(self, None)
                 _check_parallel(self, lines)
             case _:
                 raise ValueError(
                     f"a student of a {type(self.teacher).__name__} is given {type(self.bitext).__name__}; a Teacher "
-                    "goes with the Bitext of its collection, a PublishedTeacher with ParallelText"
+                    "goes with the Bitext of its collection, a PublishedTeacher or a Supervised one with ParallelText"
                 )
 
 
@@ -349,13 +379,13 @@ class LookUp:
     With a bitext, a dictionary is learned from its lines; without one the query is passed through as it is.
     """
 
-    teacher: Teacher | PublishedTeacher
+    teacher: Teacher | PublishedTeacher | Supervised
     bitext: Bitext | None
 
     def __post_init__(self) -> None:
         if self.bitext is None:
             return
-        if isinstance(self.teacher, PublishedTeacher):
+        if not isinstance(self.teacher, Teacher):
             raise ValueError("a dictionary is learned from the embedded collection's lines alone; leave the bitext out")
         _check_bitext(self.teacher, self.bitext)
 
@@ -381,17 +411,17 @@ class Translator:
 class TranslateQuery:
     """A rival without training of its own: queries are translated into English and read by the teacher."""
 
-    teacher: Teacher | PublishedTeacher
+    teacher: Teacher | PublishedTeacher | Supervised
     translator: Translator | PublishedTranslator
     decoding: Decoding = GREEDY
 
     def __post_init__(self) -> None:
         match self.translator:
             case Translator(bitext=bitext, architecture=architecture):
-                if isinstance(self.teacher, PublishedTeacher):
+                if not isinstance(self.teacher, Teacher):
                     raise ValueError(
-                        "a translator is trained here on the embedded collection's lines alone; with a published "
-                        "teacher name a PublishedTranslator"
+                        "a translator is trained here on the embedded collection's lines alone; with a teacher of "
+                        "published text name a PublishedTranslator"
                     )
                 _check_bitext(self.teacher, bitext)
                 check_room(self.decoding, architecture)
@@ -407,7 +437,7 @@ class TranslateQuery:
         return self.translator.bitext if isinstance(self.translator, Translator) else None
 
 
-Trained = Pretraining | Teacher | Student | Translator
+Trained = Pretraining | Teacher | Supervised | Student | Translator
 """Runs with steps, checkpoints and weights."""
 
 Preparatory = Pretraining | Translator
@@ -417,15 +447,27 @@ System = LookUp | TranslateQuery | PublishedTeacher
 """Runs without training of their own: rival systems, of whose queries the teacher reads what they make, and a teacher
 that somebody else trained."""
 
-Retriever = Teacher | Student | System
+Retriever = Teacher | Supervised | Student | System
 """Runs that answer queries, so that an evaluation is owed of them."""
 
 Run = Trained | System
 
+AnyTeacher = Teacher | PublishedTeacher | Supervised
+"""Runs that read passages without a teacher, and can be one."""
 
-def teacher_of(run: Retriever) -> Teacher | PublishedTeacher:
-    """The teacher a run depends on; a teacher depends on itself."""
-    return run if isinstance(run, Teacher | PublishedTeacher) else run.teacher
+
+def teacher_of(run: Retriever) -> AnyTeacher:
+    """The teacher a run depends on; what reads passages without one depends on itself."""
+    return run if isinstance(run, AnyTeacher) else run.teacher
+
+
+def check_english(teacher: AnyTeacher) -> None:
+    """Raise ValueError for a teacher that was not trained on English alone."""
+    if isinstance(teacher, Supervised) and not teacher.text.is_english:
+        raise ValueError(
+            f"the teacher was trained on {', '.join(teacher.text.pairs)}, and the teacher reads English; train it on "
+            "English queries and passages alone"
+        )
 
 
 def _check_training(run: Trained, collection: Atlas | None) -> None:

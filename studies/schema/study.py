@@ -37,7 +37,7 @@ from studies.schema.lineage import call_size_of
 from studies.schema.over_epsilon import check_epsilons
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.record import Role
+from studies.schema.record import SUPERVISED, Role
 from studies.schema.run import (
     HELD_OUT_LINES,
     HELD_OUT_QUERIES,
@@ -46,6 +46,7 @@ from studies.schema.run import (
     Run,
     Schedule,
     Student,
+    Supervised,
     System,
     Teacher,
     TranslateQuery,
@@ -112,8 +113,9 @@ class Study:
     from each student's seed. Students are asked ``pairs`` as well, whose passages they read themselves. A changed
     recipe needs a new ``version``: the storage refuses one under an old name.
 
-    Students of a published teacher are asked the collections of ``retrieval``, the teacher those in English, and
-    ``split`` plays no part.
+    Students of a teacher of published text are asked the collections of ``retrieval``, the teacher those in English,
+    and ``split`` plays no part. There rivals may also be trained to retrieve: ``supervised`` has the recipe of each
+    such role, of which one run is made for every rung and seed of the students, with the rung's learning rate.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Study:
     decoding: Decoding = GREEDY
     pairs: tuple[Pair, ...] = ()
     retrieval: tuple[Searched, ...] = ()
+    supervised: tuple[tuple[Role, Supervised], ...] = ()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -159,6 +162,17 @@ class Study:
                 f"study {self.name} has rivals {', '.join(self.rivals)} and translator {self.translator}; the rival "
                 f"{Role.TRANSLATED} and a translator go together, give both or neither"
             )
+        trained = [role for role, _ in self.supervised]
+        if sorted(trained) != sorted(role for role in self.rivals if role in SUPERVISED):
+            raise ValueError(
+                f"study {self.name} has rivals {', '.join(self.rivals)} and recipes for {', '.join(trained) or 'no'} "
+                f"rival; {' and '.join(SUPERVISED)} and a recipe in supervised go together, give both or neither"
+            )
+        if self.supervised and not self.retrieval:
+            raise ValueError(
+                f"study {self.name} asks the embedded collection, which {', '.join(trained)} does not read; leave "
+                "it out"
+            )
         _ = self.evaluation
         known = self.base.teacher.collection.languages if isinstance(self.base.teacher, Teacher) else ()
         for pair in self.pairs:
@@ -173,6 +187,7 @@ class Study:
             [_student(point) for point in points if point.role is Role.STUDENT],
             rivals=self.rivals,
             translator=self.translator,
+            supervised=dict(self.supervised),
             scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect) else Scale.RAW,
         )
         labels = dict.fromkeys(point.labels.rung for point in points)
@@ -213,7 +228,7 @@ def check_batches(run: Run, execution: Execution) -> None:
         return
     group_size = call_size_of(run)
     execution.calls(run.global_batch, group_size)
-    held_out = HELD_OUT_QUERIES if isinstance(run, Teacher) else HELD_OUT_LINES
+    held_out = HELD_OUT_QUERIES if isinstance(run, Teacher | Supervised) else HELD_OUT_LINES
     watched, rest = divmod(held_out, execution.workers)
     if rest or gcd(watched, execution.micro_batch) % group_size:
         raise ValueError(
@@ -234,16 +249,16 @@ def expand(study: Study) -> tuple[Point, ...]:
             run = assign_all(run, tie.assign if tie.holds(labels) else ())
         students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=Labels(**labels)))
     points: dict[str, Point] = {}
-    untrained: set[Labels] = set()
+    by_rung: set[tuple[Role, Labels]] = set()
     for build in _builders(study):
         for student in students:
             point = build(student)
             if point is None:
                 continue
-            if point.role is Role.UNTRAINED:
-                if point.labels in untrained:
+            if point.role in (Role.UNTRAINED, *SUPERVISED):
+                if (point.role, point.labels) in by_rung:
                     continue
-                untrained.add(point.labels)
+                by_rung.add((point.role, point.labels))
             points.setdefault(point.key, point)
     for student in students:
         if student.key in points:
@@ -289,6 +304,8 @@ def recipe(study: Study) -> dict[str, Json]:
         described["pairs"] = canonical(study.pairs)
     if study.retrieval:
         described["retrieval"] = canonical(study.retrieval)
+    if study.supervised:
+        described["supervised"] = canonical(study.supervised)
     return described
 
 
@@ -310,7 +327,7 @@ def _teacher(retrieval: tuple[Searched, ...], student: Point) -> Point | None:
     """The teacher; a published one where it is asked anything."""
     teacher = _student(student).teacher
     match teacher:
-        case Teacher():
+        case Teacher() | Supervised():
             return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
         case PublishedTeacher():
             asked = any(is_english(searched) for searched in retrieval)
@@ -373,6 +390,14 @@ def _translated(recipe: Translator | PublishedTranslator, decoding: Decoding, st
     return _point(query, Role.TRANSLATED, labels)
 
 
+def _supervised(role: Role, recipe: Supervised, student: Point) -> Point:
+    """The recipe at a student's rung, with its seed and the learning rate that the rung's first student has."""
+    run = _student(student)
+    optimiser = replace(recipe.optimiser, learning_rate=run.optimiser.learning_rate)
+    trained = replace(recipe, rung=run.rung, seed=run.seed, optimiser=optimiser)
+    return _point(trained, role, Labels(rung=student.labels.rung, seed=student.labels.seed))
+
+
 _RIVALS: Mapping[Role, Callable[[Point], Point]] = {
     Role.UNTRAINED: _untrained,
     Role.DICTIONARY: _dictionary,
@@ -389,5 +414,7 @@ def _builders(study: Study) -> Iterator[Callable[[Point], Point | None]]:
             if isinstance(study.translator, Translator):
                 yield partial(_translator, study.translator)
             yield partial(_translated, study.translator, study.decoding)
+        elif role in SUPERVISED:
+            yield partial(_supervised, role, dict(study.supervised)[role])
         else:
             yield _RIVALS[role]

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import LookUp, Pretraining, Run, Student, Teacher, TranslateQuery, Translator
+from studies.schema.run import LookUp, Pretraining, Run, Student, Supervised, Teacher, TranslateQuery, Translator
 
 LINE, LONGEST_LINE = 11.0, 58
 """Tokens of a line in a student's language, mean and longest."""
@@ -35,6 +35,9 @@ PARALLEL_LINE = 32.0
 PUBLISHED_PASSAGE = 130.0
 """Tokens of a passage of about a hundred words; an assumption."""
 
+PUBLISHED_QUERY = 10.0
+"""Tokens of a query of six words; an assumption."""
+
 HELD_OUT_SIDES = 300
 """English sides of the lines that are watched, beyond those trained on; the others are few and short."""
 
@@ -53,6 +56,14 @@ def tokens_of(run: Run) -> Tokens:
     match run:
         case Teacher():
             return Tokens(student=PAIR, teacher=0.0, longest=LONGEST_PAIR)
+        case Supervised(text=text):
+            passages = 1 + text.given
+            return Tokens(
+                student=min(PUBLISHED_QUERY, text.query_tokens)
+                + passages * min(PUBLISHED_PASSAGE, text.passage_tokens),
+                teacher=0.0,
+                longest=text.query_tokens + passages * text.passage_tokens,
+            )
         case Pretraining():
             return Tokens(student=TEXT, teacher=0.0, longest=LONGEST_TEXT)
         case Student(bitext=ParallelText() as lines):

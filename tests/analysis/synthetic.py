@@ -390,7 +390,7 @@ def _means(truth: Truth, point: Point, seed: int, place: int) -> dict[str, float
             return {code: 0.45 if share == 1.0 else 0.2 for code, share in point.run.bitext.exposure}
         case Role.COPY_THROUGH:
             return {code: 0.25 if code in ("de", "fr", "sw") else 0.03 for code in LANGUAGES}
-        case Role.TRANSLATED | Role.TRANSLATOR | Role.PRETRAINING:
+        case Role.TRANSLATED | Role.TRANSLATOR | Role.PRETRAINING | Role.TRANSLATE_TRAIN | Role.SYNTHETIC_TRAIN:
             raise ValueError(f"the made-up study has no {point.role} run")
 
 

@@ -34,6 +34,7 @@ from studies.schema.files import Documents, Layout, Topics
 from studies.schema.parallel import Corpus, Moses, ParallelText
 from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.record import Role
 from studies.schema.run import Rung, Schedule, Student
 from studies.schema.study import ResourceEffect, Study
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder
@@ -165,7 +166,8 @@ def translated_topics(data: Path, language: str) -> TranslatedTopics:
 def small_study(folder: Path, data: Path, *, name: str = "small_miracl", is_one_objective: bool = False) -> Study:
     """The declared study with its paths and sizes replaced, and without the five languages that were not written.
 
-    With one objective it has half of the runs, and no contrast between objectives.
+    With one objective it has half of the runs, and no contrast between objectives. The rival that is trained to
+    retrieve is in :mod:`tests.harness.supervised_study`.
     """
     assert set(PAIR) < set(LANGUAGES)
     asked = tuple(small_miracl(language) for language in PAIR)
@@ -184,6 +186,8 @@ def small_study(folder: Path, data: Path, *, name: str = "small_miracl", is_one_
             for collection in asked
             if searched.language == collection.pair.query
         ),
+        rivals=(Role.UNTRAINED,),
+        supervised=(),
         execution=SMALL,
         executions=(),
     )

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from harness.assemble import Materials, materials, passage_vectors, sequences, trained
+from harness.assemble import Materials, materials, passage_vectors, sequences
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
 from harness.data.tokenizer import encode as tokenize
 from harness.encoders import build
 from harness.examples import BitextExamples, RankingExamples, Sequences
 from harness.families import BEGIN, END, PADDING
+from harness.finished import trained
 from harness.vectors import CachedTeacher, LiveTeacher, encode
 from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
 from studies.first_look import STUDY

@@ -20,12 +20,13 @@ from ir_measures import AP, RR, Measure, P, Qrel, R, ScoredDoc, Success, nDCG
 
 from harness import evaluation_key, translations
 from harness.alignment import alignment_scores
-from harness.assemble import passage_vectors, sequences, trained
+from harness.assemble import passage_vectors, sequences
 from harness.data.atlas import AtlasData
 from harness.data.names import ENGLISH
 from harness.encoders import build
 from harness.evaluate import SCHEMA, evaluate, languages
 from harness.evaluation_key import key_of
+from harness.finished import trained
 from harness.scoring import Result, means, score, write_trec
 from harness.vectors import encode
 from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS

@@ -7,10 +7,11 @@ import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
-from harness.assemble import sequences, trained
+from harness.assemble import sequences
 from harness.data.atlas import AtlasData
 from harness.encoders import TokenEncoder, build
 from harness.export import export
+from harness.finished import trained
 from harness.late_interaction import search
 from harness.vectors import encode
 from studies.schema.evaluation import Split

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.objectives.groups import contrastive_loss
+from harness.objectives.groups import contrastive_loss, ranking_loss
 
 
 def angle(*degrees: float) -> list[list[float]]:
@@ -86,3 +86,57 @@ def test_contrastive_loss_extreme_temperature_has_a_finite_gradient() -> None:
 def test_contrastive_loss_split_group_is_refused(group_size: int) -> None:
     with pytest.raises(ValueError, match=f"found 6 examples and group_size={group_size}"):
         contrastive_loss(*random_batch(6), group_size=group_size, temperature=0.1)
+
+
+def random_triples(size: int, given: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    query, _, query_mask, _ = random_batch(size)
+    _, passage, _, passage_mask = random_batch(size * given)
+    return query, passage, query_mask, passage_mask
+
+
+def score(query: Tensor, passage: Tensor, query_mask: Tensor, passage_mask: Tensor) -> float:
+    """Mean over query tokens of the largest cosine, by a loop."""
+    tokens = [
+        max(float(torch.cosine_similarity(q, p, dim=0)) for p in passage[passage_mask]) for q in query[query_mask]
+    ]
+    return sum(tokens) / len(tokens)
+
+
+@pytest.mark.parametrize(("group_size", "given"), [(1, 2), (1, 4), (3, 2), (2, 3)])
+def test_ranking_loss_is_the_softmax_over_all_passages_of_the_group_by_a_loop(group_size: int, given: int) -> None:
+    batch = random_triples(6, given)
+    barred = torch.rand(6, group_size * given, generator=torch.Generator().manual_seed(1)) < 0.3
+    loss, parts = ranking_loss(*batch, group_size=group_size, temperature=0.25, barred_BC=barred)
+    query, passage, query_mask, passage_mask = batch
+    terms = []
+    for i in range(6):
+        first, own = i // group_size * group_size * given, i % group_size * given
+        weights = {
+            c: math.exp(score(query[i], passage[first + c], query_mask[i], passage_mask[first + c]) / 0.25)
+            for c in range(group_size * given)
+            if c == own or not barred[i, c]
+        }
+        terms.append(math.log(sum(weights.values()) / weights[own]))
+    assert float(loss) == pytest.approx(sum(terms) / 6, abs=1e-5)
+    assert parts == {}
+
+
+def test_ranking_loss_of_one_passage_each_is_the_contrastive_loss() -> None:
+    batch, relevant = random_batch(6), torch.eye(3, dtype=torch.bool).repeat(2, 1)
+    relevant[0, 2] = True
+    ours, _ = ranking_loss(*batch, group_size=3, temperature=0.1, barred_BC=relevant)
+    theirs, _ = contrastive_loss(*batch, group_size=3, temperature=0.1, relevant_BG=relevant)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_ranking_loss_trains_both_sides_and_padding_gets_no_gradient() -> None:
+    query, passage, query_mask, passage_mask = random_triples(4, 2)
+    query.requires_grad_()
+    passage.requires_grad_()
+    nothing = torch.zeros(4, 4, dtype=torch.bool)
+    loss, _ = ranking_loss(query, passage, query_mask, passage_mask, group_size=2, temperature=0.1, barred_BC=nothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    for side, mask in ((query, query_mask), (passage, passage_mask)):
+        assert side.grad is not None
+        assert bool((side.grad[mask].abs().sum(dim=-1) > 0).any())
+        assert float(side.grad[~mask].abs().max()) == 0.0

@@ -18,8 +18,8 @@ from harness.data.own_tokenizer import own_tokenizer
 from harness.evaluate import evaluate
 from harness.examples import BitextExamples
 from harness.export import write_model
-from harness.published_teacher import LiveReader
 from harness.scoring import score
+from harness.text_readers import LiveReader
 from studies.schema.collection import Translator
 from studies.schema.key import run_key
 from studies.schema.objective import PooledMSE

@@ -16,7 +16,8 @@ from harness.data.atlas import AtlasData
 from harness.encoders import TokenEncoder, build
 from harness.export import write_model
 from harness.published_files import content_revision
-from harness.published_teacher import PublishedEncoder, opened, vectors
+from harness.published_teacher import PublishedEncoder, opened
+from harness.text_readers import vectors
 from harness.vectors import encode
 from studies.bases import ATLAS_TEACHER
 from studies.schema.key import run_key

@@ -8,10 +8,11 @@ import torch
 from safetensors.numpy import load_file
 from sentence_transformers import MultiVectorEncoder
 
-from harness.assemble import collection, sequences, trained
+from harness.assemble import collection, sequences
 from harness.drills.tiny import tiny_study
 from harness.evaluate import evaluate
 from harness.export import export
+from harness.finished import trained
 from harness.vectors import encode
 from studies.schema.cost import parameters_of
 from studies.schema.lineage import embedded
