@@ -22,7 +22,7 @@ from studies.schema.storage import Storage
 def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> None:
     """Raise one ValueError that names everything that is missing, and where to put it."""
     problems: list[str] = []
-    for look in _looks(storage, runs):
+    for look in _looks(storage, runs, evaluation):
         try:
             look()
         except (ValueError, OSError) as problem:
@@ -37,13 +37,15 @@ def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluatio
         )
 
 
-def _looks(storage: Storage, runs: Sequence[Run]) -> Iterator[Callable[[], object]]:
+def _looks(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> Iterator[Callable[[], object]]:
     """One look for every teacher, rung and corpus."""
     teachers = {teacher_of(run): None for run in runs if not isinstance(run, Preparatory)}
     yield from (partial(_teacher, teacher) for teacher in teachers if isinstance(teacher, PublishedTeacher))
     students = [run for run in runs if isinstance(run, Student) and isinstance(run.bitext, ParallelText)]
     yield from (partial(_rung, rung) for rung in dict.fromkeys(run.rung for run in students))
-    for corpus in dict.fromkeys(corpus for text in _texts(runs) for corpus in text.corpora):
+    asked = () if evaluation.alignment is None else evaluation.alignment.sentences
+    read = [corpus for text in _texts(runs) for corpus in (*text.corpora, *text.kept_out_text)]
+    for corpus in dict.fromkeys([*read, *asked]):
         yield partial(check_files, f"corpus {corpus.name}", storage.data(), corpus.paths, corpus.revision)
 
 

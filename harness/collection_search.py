@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from ir_measures import ScoredDoc
@@ -22,7 +22,7 @@ from harness.data.translations import is_empty
 from harness.examples import Sequences
 from harness.late_interaction import Ragged
 from harness.published_teacher import opened
-from harness.scoring import Found, Result, Row, score
+from harness.scoring import Found, Result, Row, means, score
 from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.asked import is_english
@@ -54,19 +54,21 @@ def asked_of(run: Retriever, evaluation: Evaluation) -> tuple[Searched, ...]:
 def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) -> Found:
     """What a run finds in the published and local collections that it is asked."""
     results: dict[str, Result] = {}
+    across: dict[str, Result] = {}
     rows: list[Row] = []
     readers: dict[str, str] = {}
     splits: dict[str, str] = {}
     for searched in asked_of(run, evaluation):
-        asked, language = read(storage, searched), searched.language
+        asked, name = read(storage, searched), searched.name
         texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
         scores = score(evaluation.measures, asked.qrels, ranking)
-        results[language] = Result(asked=texts, ranking=ranking, scores=scores)
-        readers[language], splits[language] = str(searched.reader), searched.split
+        found = across if searched.is_between else results
+        found[name] = Result(asked=texts, ranking=ranking, scores=scores)
+        readers[name], splits[name] = str(searched.reader), searched.split
         # No names are marked in published queries, so none counts as unseen or as spelled alike.
         rows += [
             {
-                "language": language,
+                "language": name,
                 "query": query,
                 "entity": asked.cluster[query],
                 "seen": True,
@@ -75,13 +77,15 @@ def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) ->
             }
             for query in asked.topics
         ]
-    summary = {
+    summary: dict[str, Any] = {
         "split": ", ".join(sorted(set(splits.values()))),
         "splits": splits,
         "readers": readers,
         "exposure": _exposure_asked(run, list(results)),
     }
-    return Found(results=results, rows=rows, summary=summary)
+    if across:
+        summary["pairs"] = means([row for row in rows if row["language"] in across], evaluation.measures)
+    return Found(results=results, across=across, rows=rows, summary=summary)
 
 
 def _exposure_asked(run: Retriever, languages: Sequence[str]) -> dict[str, float]:
@@ -109,7 +113,7 @@ def search_collection(
     queries = [(query, text) for query, text in zip(asked.topics, texts, strict=True) if not is_empty(text)]
     if not queries:
         return texts, []
-    vectors = _query_encoder(storage, run, device)([text for _, text in queries], Side.QUERY)
+    vectors = _query_encoder(storage, run, searched, device)([text for _, text in queries], Side.QUERY)
     scores, names = search_blocks(place, vectors, k=depth)
     ranking = [
         ScoredDoc(query, passage, score)
@@ -152,8 +156,9 @@ def _passages(
             assert_never(unknown)
 
 
-def _query_encoder(storage: Storage, run: Retriever, device: torch.device) -> Encode:
-    if isinstance(run, Student):
+def _query_encoder(storage: Storage, run: Retriever, searched: Searched, device: torch.device) -> Encode:
+    """A student reads queries in its own languages; English ones are the teacher's."""
+    if isinstance(run, Student) and searched.collection.pair.query != ENGLISH:
         return partial(_read_by_student, storage, run, device)
     teacher = teacher_of(run)
     assert isinstance(teacher, PublishedTeacher)

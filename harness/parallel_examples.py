@@ -4,6 +4,7 @@ The student's side of a line is kept as token ids. The English side is kept as t
 teacher reads text with code of its own.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -19,6 +20,7 @@ from harness.data.collections import load
 from harness.data.guard import Guard, guard_of
 from harness.data.own_tokenizer import own_tokenizer
 from harness.data.parallel import Prepared, open_prepared, prepare
+from harness.data.parallel_files import read_lines
 from harness.data.tokenizer import encode as tokenize
 from harness.examples import BitextExamples, Sequences, TeacherVectors
 from harness.published_teacher import LiveReader, opened, place_of, vectors
@@ -26,7 +28,7 @@ from harness.vectors import CachedTeacher, stored
 from studies.schema.collection import Collection, TranslatedTopics
 from studies.schema.key import canonical, digest
 from studies.schema.objective import Objective
-from studies.schema.parallel import ParallelText
+from studies.schema.parallel import Corpus, ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import HELD_OUT_LINES, Rung
 from studies.schema.storage import Storage, read_manifest
@@ -100,14 +102,16 @@ def parallel_lines(
     )
 
 
-def guard_against(storage: Storage, collections: Sequence[Collection]) -> Guard:
-    """Keeps the queries of collections out of training; of translated topics the originals as well."""
+def guard_against(storage: Storage, collections: Sequence[Collection], text: Sequence[Corpus] = ()) -> Guard:
+    """Keeps the queries of collections and the sentences of corpora out of training; of translated topics the originals
+    as well."""
     read = []
     for declaration in collections:
         read.append(load(declaration, storage.data()))
         if isinstance(declaration, TranslatedTopics):
             read.append(load(declaration.original, storage.data()))
-    return guard_of(read)
+    sentences = (side for corpus in text for line in read_lines(storage.data(), corpus, Counter()) for side in line)
+    return guard_of(read) | Guard(sentences)
 
 
 def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[Prepared, int]:
@@ -125,7 +129,7 @@ def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[
         declaration,
         source=partial(tokenize, tokenizer),
         target=lambda texts: [list(text.encode()) for text in texts],
-        guard=guard_against(storage, declaration.kept_out),
+        guard=guard_against(storage, declaration.kept_out, declaration.kept_out_text),
         place=place,
         watched=HELD_OUT_LINES,
     )

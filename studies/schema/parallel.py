@@ -117,7 +117,8 @@ class ParallelText:
     A pair with n lines left, at most its cap, gets a share of n to the ``exponent`` (arXiv 1911.02116): 1 draws pairs
     as they are, 0 all alike. What a small pair cannot fill goes to the others. ``seed`` decides which lines are drawn.
     Of its lines a language gets the share that ``exposure`` names, all where none is named; a smaller share is part of
-    every larger one. A line with a query of ``kept_out`` on either side, unless of a training split, is dropped.
+    every larger one. A line with a query of ``kept_out`` on either side, unless of a training split, is dropped, and so
+    is one with a sentence of ``kept_out_text``, corpora that are held out.
     """
 
     corpora: tuple[Corpus, ...]
@@ -128,6 +129,7 @@ class ParallelText:
     caps: tuple[tuple[str, int], ...] = ()
     exposure: tuple[tuple[str, float], ...] = field(default=(), metadata=ADDED)
     kept_out: tuple[Collection, ...] = field(default=(), metadata=ADDED)
+    kept_out_text: tuple[Corpus, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.corpora or len({corpus.name for corpus in self.corpora}) != len(self.corpora):
@@ -138,6 +140,9 @@ class ParallelText:
                     f"corpus {corpus.name} is kept for {corpus.held_out}; training on it would void that measurement, "
                     "leave it out"
                 )
+        for corpus in self.kept_out_text:
+            if corpus.held_out is None:
+                raise ValueError(f"corpus {corpus.name} is kept out of training and not held out; say what it is for")
         if self.lines < 1 or not 0 <= self.exponent <= 1 or not 0 <= self.seed < 2**64:
             raise ValueError(
                 f"ParallelText has lines {self.lines}, exponent {self.exponent}, seed {self.seed}; lines are at least "

@@ -14,8 +14,9 @@ from harness.encoders import build
 from harness.export import write_model
 from harness.published_files import content_revision
 from studies.collections import miracl
-from studies.gap_by_size_miracl import LANGUAGES, STUDY
+from studies.gap_by_size_miracl import STUDY
 from studies.parallel_texts import opus
+from studies.published_bases import MIRACL_SEVEN
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.collection import (
     Collection,
@@ -121,7 +122,7 @@ def small_text(data: Path, kept_out: Sequence[Collection]) -> ParallelText:
     assert isinstance(declared, ParallelText)
     corpora = tuple(_corpus(data, corpus) for corpus in declared.corpora if corpus.source in PAIR)
     caps = tuple((pair, number) for pair, number in declared.caps if pair.partition("-")[0] in PAIR)
-    return replace(declared, corpora=corpora, caps=caps, kept_out=tuple(kept_out))
+    return replace(declared, corpora=corpora, caps=caps, kept_out=tuple(kept_out), kept_out_text=())
 
 
 def _corpus(data: Path, corpus: Corpus) -> Corpus:
@@ -167,7 +168,7 @@ def small_study(folder: Path, data: Path, *, name: str = "small_miracl", is_one_
 
     With one objective it has half of the runs, and no contrast between objectives.
     """
-    assert set(PAIR) < set(LANGUAGES)
+    assert set(PAIR) < set(MIRACL_SEVEN)
     asked = tuple(small_miracl(language) for language in PAIR)
     assert isinstance(STUDY.estimand, ResourceEffect)
     estimand = replace(STUDY.estimand, compute=None)
