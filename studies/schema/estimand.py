@@ -13,6 +13,7 @@ from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
 from studies.schema.objective import Objective, Transport, WeightedSum
 from studies.schema.objective_cost import objective_flops
+from studies.schema.parallel import ParallelText
 from studies.schema.run import Student
 
 
@@ -259,8 +260,16 @@ def alignment_of(estimand: Estimand) -> Alignment | None:
 
 
 def check_alignment(alignment: Alignment, students: Mapping[str, Student]) -> None:
-    """Raise ValueError if a student, by what it is called, is trained at the epsilon that alignment is measured at."""
+    """Raise ValueError if a student, by what it is called, is trained at the epsilon that alignment is measured at, or
+    on what it is measured on."""
     for name, run in students.items():
+        kept_out = run.bitext.kept_out_text if isinstance(run.bitext, ParallelText) else ()
+        for corpus in alignment.sentences:
+            if corpus not in kept_out:
+                raise ValueError(
+                    f"alignment of {name} is measured on {corpus.name}, whose sentences may be lines of its bitext; "
+                    "name the corpus in ParallelText.kept_out_text"
+                )
         if alignment.epsilon in _epsilons(run.objective):
             raise ValueError(
                 f"{name} is trained on transport at epsilon {alignment.epsilon}, and measured at it alignment would be "

@@ -150,3 +150,9 @@ class Evaluation:
                 "published collections; name held-out corpora in Alignment.sentences with published collections, and "
                 "none with the embedded one, whose own queries are read"
             )
+        spoken = {searched.language for searched in self.retrieval if not searched.is_between} - {ENGLISH}
+        if self.alignment is not None and self.alignment.sentences and set(self.alignment.languages) != spoken:
+            raise ValueError(
+                f"alignment is measured in {', '.join(self.alignment.languages)}, and queries are asked in "
+                f"{', '.join(sorted(spoken))}; a language needs both to be told of"
+            )

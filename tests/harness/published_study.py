@@ -13,6 +13,7 @@ from harness.data.records import revision_of_files
 from harness.encoders import build
 from harness.export import write_model
 from harness.published_files import content_revision
+from studies.clca_by_size_miracl import STUDY as ALIGNED
 from studies.collections import miracl
 from studies.gap_by_size_miracl import STUDY
 from studies.parallel_texts import opus
@@ -36,7 +37,7 @@ from studies.schema.parallel import Corpus, Moses, ParallelText
 from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import Rung, Schedule, Student
-from studies.schema.study import ResourceEffect, Study
+from studies.schema.study import AlignmentImprovement, ResourceEffect, Study
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder
 from tests.harness.published_layouts import four_columns, publish_miracl_passages, publish_split, tsv, write
 
@@ -46,6 +47,7 @@ LINES = 700
 """Of each language: 480 are watched, the others trained on."""
 
 PASSAGES, QUERIES = 60, 10
+SENTENCES = 40
 WIDTHS = (16, 32)
 
 SMALL = Execution(workers=2, micro_batch=16, zero_stage=3, log_every=5, checkpoint_every=20)
@@ -78,17 +80,44 @@ def write_world(folder: Path, data: Path) -> None:
     write_teacher(folder)
     for place, language in enumerate(PAIR):
         english, source = sentences(10 + place, LINES), sentences(20 + place, LINES)
-        english += topics_of("en", "dev").values()
-        source += topics_of(language, "dev").values()
+        english += [*topics_of("en", "dev").values(), *held_out_sentences("en")]
+        source += [*topics_of(language, "dev").values(), *held_out_sentences("sw")]
         write(data / "NLLB" / f"{language}.txt", "".join(f"{line}\n" for line in source))
         write(data / "NLLB" / f"{language}.en.txt", "".join(f"{line}\n" for line in english))
     for language in PAIR:
         _publish_miracl(language)
+    for language in ("en", *PAIR):
+        write(data / "flores" / f"{language}.devtest", "".join(f"{line}\n" for line in held_out_sentences(language)))
     write(data / "local" / "docs.tsv", tsv([(f"d{place}", text) for place, text in enumerate(passages_of("en"))]))
     write(data / "local" / "topics.tsv", tsv(list(topics_of("en", "dev").items())))
     write(data / "local" / "qrels.txt", four_columns([(str(place), f"d{place}", 1) for place in range(QUERIES)]))
     for language in PAIR:
         write(data / "local" / f"topics.{language}.tsv", tsv(list(topics_of(language, "dev").items())))
+
+
+def held_out_sentences(language: str) -> list[str]:
+    """As many in every language; those in Telugu are the English ones."""
+    return sentences(32 if language == "sw" else 31, SENTENCES, words=6)
+
+
+def small_sentences(data: Path) -> tuple[Corpus, ...]:
+    """Corpora of the alignment that the declared study measures."""
+    assert isinstance(ALIGNED.estimand, AlignmentImprovement)
+    found = []
+    for corpus in ALIGNED.estimand.alignment.sentences:
+        if corpus.source in PAIR:
+            files = Moses(source=f"flores/{corpus.source}.devtest", target="flores/en.devtest")
+            found.append(replace(corpus, files=files, revision=revision_of_files(data, (files.source, files.target))))
+    return tuple(sorted(found, key=lambda corpus: PAIR.index(corpus.source)))
+
+
+def aligned_study(folder: Path, data: Path) -> Study:
+    """The declared study of alignment with its paths and sizes replaced, over the students of ``small_study``."""
+    study = small_study(folder, data, name="small_aligned")
+    assert isinstance(ALIGNED.estimand, AlignmentImprovement)
+    alignment = replace(ALIGNED.estimand.alignment, sentences=small_sentences(data))
+    estimand = replace(ALIGNED.estimand, alignment=alignment, compute=None)
+    return replace(study, estimand=estimand, rivals=ALIGNED.rivals)
 
 
 def write_teacher(folder: Path) -> None:
@@ -122,7 +151,8 @@ def small_text(data: Path, kept_out: Sequence[Collection]) -> ParallelText:
     assert isinstance(declared, ParallelText)
     corpora = tuple(_corpus(data, corpus) for corpus in declared.corpora if corpus.source in PAIR)
     caps = tuple((pair, number) for pair, number in declared.caps if pair.partition("-")[0] in PAIR)
-    return replace(declared, corpora=corpora, caps=caps, kept_out=tuple(kept_out), kept_out_text=())
+    text = small_sentences(data)
+    return replace(declared, corpora=corpora, caps=caps, kept_out=tuple(kept_out), kept_out_text=text)
 
 
 def _corpus(data: Path, corpus: Corpus) -> Corpus:

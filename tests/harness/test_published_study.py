@@ -20,6 +20,8 @@ from harness.examples import BitextExamples
 from harness.export import write_model
 from harness.published_teacher import LiveReader
 from harness.scoring import score
+from harness.sentence_alignment import half_away
+from studies.schema.alignment import COLUMNS
 from studies.schema.collection import Translator
 from studies.schema.key import run_key
 from studies.schema.objective import PooledMSE
@@ -35,6 +37,9 @@ from tests.harness.published_study import (
     LINES,
     PAIR,
     QUERIES,
+    SENTENCES,
+    aligned_study,
+    held_out_sentences,
     small_study,
     topics_of,
     translated_study,
@@ -110,7 +115,8 @@ def test_no_test_topic_is_a_line_on_either_side_and_what_was_dropped_is_counted(
 ) -> None:
     train, held_out, facts = read_lines
     corpora = facts["corpora"]
-    assert [counts["kept for tests"] for counts in corpora.values()] == [QUERIES, QUERIES]  # type: ignore[index]
+    dropped = [counts["kept for tests"] for counts in corpora.values()]  # type: ignore[index]
+    assert dropped == [QUERIES + SENTENCES, QUERIES + SENTENCES]
     tokenizer = own_tokenizer(student(study).rung)
     seen = {
         tuple(examples.source.ids[begin:end].tolist())
@@ -118,7 +124,7 @@ def test_no_test_topic_is_a_line_on_either_side_and_what_was_dropped_is_counted(
         for begin, end in zip(examples.source.offsets[:-1], examples.source.offsets[1:], strict=True)
     }
     for language in PAIR:
-        asked = topics_of(language, "dev").values()
+        asked = [*topics_of(language, "dev").values(), *held_out_sentences(language)]
         assert not seen & {tuple(tokenizer(text)["input_ids"]) for text in asked}
 
 
@@ -204,7 +210,47 @@ def test_teacher_reads_english_passages_for_everybody_and_english_queries_for_it
 
 def test_originals_of_translated_topics_are_kept_out_of_training_too(translated: Study, place: Storage) -> None:
     facts = materials(place, student(translated), translated.execution, CPU).facts
-    assert [counts["kept for tests"] for counts in facts["corpora"].values()] == [QUERIES, QUERIES]
+    assert [counts["kept for tests"] for counts in facts["corpora"].values()] == [QUERIES + SENTENCES] * 2
+
+
+def test_alignment_of_published_sentences_is_whole_between_copies_and_the_same_where_nothing_was_trained(
+    study: Study, place: Storage, world: Path
+) -> None:
+    aligned = aligned_study(world, place.data())
+    assert {point.key for point in expand(aligned)} < {point.key for point in expand(study)}
+    run = student(aligned)
+    leave_model(place, run)
+    folder = evaluate(place, run, aligned.evaluation)
+    rows = pq.read_table(folder / "alignment.parquet").to_pylist()
+    assert len(rows) == 2 * SENTENCES
+    assert len({row["entity"] for row in rows}) == SENTENCES, "the same English sentence is one cluster"
+    for column in COLUMNS:
+        before, after = ([row[f"{column}.{stage}"] for row in rows] for stage in ("before", "after"))
+        assert before == pytest.approx(after, abs=1e-5)
+    found = json.loads((folder / "measures.json").read_text())["alignment"]
+    # Telugu is a copy of English here.
+    for measure in ("clca_mexa", "clca_rankc"):
+        assert found[f"{measure}.before"]["te"] == pytest.approx(1.0)
+        assert found[f"{measure}.before"]["sw"] < 0.9
+    assert found["clca_token_ot.before"]["te"] > found["clca_token_ot.before"]["sw"]
+    assert set(json.loads((folder / "measures.json").read_text())["measures"]["nDCG@10"]) == set(PAIR)
+
+
+def test_chance_is_another_sentence_far_away() -> None:
+    for number in (2, 5, 1012):
+        found = half_away(number)
+        assert sorted(found.tolist()) == list(range(number))
+        assert min(abs(found - np.arange(number))) >= number // 2
+    with pytest.raises(ValueError, match="give at least two"):
+        half_away(1)
+
+
+def test_sentences_that_alignment_is_measured_on_have_to_be_kept_out(world: Path, place: Storage) -> None:
+    aligned = aligned_study(world, place.data())
+    assert isinstance(aligned.base.bitext, ParallelText)
+    base = replace(aligned.base, bitext=replace(aligned.base.bitext, kept_out_text=()))
+    with pytest.raises(ValueError, match=r"flores-devtest-sw-en, whose sentences may be lines .*kept_out_text"):
+        replace(aligned, base=base)
 
 
 def test_what_is_missing_is_said_at_once_with_its_place(study: Study, place: Storage, tmp_path: Path) -> None:
@@ -214,7 +260,7 @@ def test_what_is_missing_is_said_at_once_with_its_place(study: Study, place: Sto
     teacher = study.base.teacher
     assert isinstance(teacher, PublishedTeacher)
     base = replace(study.base, teacher=replace(teacher, checkpoint=str(tmp_path / "none")))
-    with pytest.raises(ValueError, match="3 things that the study reads are missing") as refused:
+    with pytest.raises(ValueError, match="5 things that the study reads are missing") as refused:
         check_available(empty, [base], study.evaluation)
     said = str(refused.value)
     assert f"{tmp_path}/data has no file NLLB/te.txt; put it there" in said
