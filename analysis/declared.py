@@ -16,8 +16,8 @@ from studies.schema.estimand import (
     UnseenDegradation,
 )
 from studies.schema.evaluation import Pair
-from studies.schema.lineage import embedded
 from studies.schema.objective import Transport
+from studies.schema.over_epsilon import shares_of
 from studies.schema.record import Role, State
 from studies.schema.run import Student
 from studies.schema.study import Study, bitexts, expand
@@ -201,7 +201,7 @@ def declared_optimum(study: Study) -> DeclaredOptimum:
         scale=str(study.estimand.scale),
         epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
         rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
-        languages=embedded(study.base)[1].collection.languages,
+        languages=tuple(shares_of(study.base.bitext)),
         bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
         joint=study.estimand.joint,
         search=study.estimand.search,

@@ -24,7 +24,7 @@ from studies.ladders import XLM_R
 from studies.local_collections import ciral
 from studies.parallel_texts import NOT_FETCHED, flores, opus
 from studies.schema.axes import cross, rotations, seeds, vary
-from studies.schema.collection import Collection
+from studies.schema.collection import TRAIN, Collection
 from studies.schema.estimand import Compute
 from studies.schema.evaluation import Searched
 from studies.schema.execution import Execution
@@ -77,6 +77,16 @@ def queries_of(language: str) -> Searched:
     if language == "so":
         return Searched(collection=collection(language), split="test-a")
     return Searched(collection=collection(language), split="dev", pool=POOL)
+
+
+VALIDATED = tuple(language for language in MIRACL_SEVEN if language != "so")
+"""Languages with queries to choose by: MIRACL's training queries, which neither distillation nor the teacher's training
+has seen. Somali's ten development queries in CIRAL choose nothing."""
+
+
+def validation_queries_of(language: str) -> Searched:
+    """What choices are made on, in pools like those of :func:`queries_of`, which asks none of them."""
+    return Searched(collection=collection(language), split=TRAIN, pool=POOL)
 
 
 def flores_devtest(language: str) -> Corpus:

@@ -173,7 +173,7 @@ class Study:
             [_student(point) for point in points if point.role is Role.STUDENT],
             rivals=self.rivals,
             translator=self.translator,
-            scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect) else Scale.RAW,
+            scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect | EpsilonOptimum) else Scale.RAW,
         )
         labels = dict.fromkeys(point.labels.rung for point in points)
         for name, _ in self.executions:
