@@ -116,7 +116,8 @@ class DeclaredUnseen(Asked):
     """What is lost on languages that distillation never saw, under ``reference`` beyond what is under ``against``.
 
     ``withheld`` is the language without lines by rotation, ``trained`` the rotation in which every language has some.
-    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None.
+    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None. Languages of
+    ``apart`` are unseen in pretraining too, and no part of the contrast.
     """
 
     reference: str
@@ -125,6 +126,7 @@ class DeclaredUnseen(Asked):
     withheld: Mapping[str, str]
     direct: str | None = None
     pairs: tuple[Pair, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def declared(study: Study) -> Declared:
@@ -228,6 +230,7 @@ def declared_unseen(study: Study) -> DeclaredUnseen:
         withheld=withheld_by(estimand, bitexts(expand(study)), study.pairs),
         direct=estimand.direct,
         pairs=study.pairs if estimand.direct else (),
+        apart=estimand.apart,
     )
 
 

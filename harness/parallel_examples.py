@@ -30,7 +30,7 @@ from studies.schema.key import canonical, digest
 from studies.schema.objective import Objective
 from studies.schema.parallel import Corpus, ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import HELD_OUT_LINES, Rung
+from studies.schema.run import ENGLISH, HELD_OUT_LINES, Rung
 from studies.schema.storage import Storage, read_manifest
 
 PROBED = 256
@@ -41,13 +41,16 @@ PROBED = 256
 class ParallelLines:
     """Lines of a parallel text and the teacher's vectors of their English sides, shared by students of all objectives.
 
-    ``english_of`` gives each line's English side, the watched lines first; ``facts`` are counts for the record.
+    ``english_of`` gives each line's English side, the watched lines first; ``facts`` are counts for the record. The
+    last watched and the last trained lines may have no English side: ``direct`` has what is there instead, by the line
+    that they end before.
     """
 
     prepared: Prepared
     padding: int
     english_of: NDArray[np.int64]
     teacher: TeacherVectors
+    direct: Mapping[int, Sequences] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def train(self, objective: Objective) -> BitextExamples:
@@ -67,6 +70,7 @@ class ParallelLines:
             english_of=self.english_of[first:end],
             teacher=self.teacher,
             criterion=criterion(objective),
+            direct=self.direct.get(end),
         )
 
 
@@ -84,16 +88,22 @@ def parallel_lines(
     ValueError or OSError for files other than declared, with place and remedy.
     """
     prepared, padding = _prepared(storage, declaration, rung)
-    first, english_of = _same_text(prepared)
+    without = [place for place, pair in enumerate(prepared.pairs) if tuple(pair.split("-")) in declaration.direct]
+    is_direct = np.isin(prepared.pair_of, without)
+    first, english_of = _same_text(prepared, is_direct)
     counts = prepared.record["pairs"]
-    trained = {pair.partition("-")[0]: counts[pair]["lines"] for pair in declaration.pairs}
+    lines = {tuple(pair.split("-")): counts[pair]["lines"] for pair in declaration.pairs}
+    trained = {source: number for (source, target), number in lines.items() if target == ENGLISH}
+    direct_lines = {source: number for (source, target), number in lines.items() if target != ENGLISH}
     lengths = np.diff(prepared.offsets[0][prepared.watched :])
     return ParallelLines(
         prepared=prepared,
         padding=padding,
         english_of=english_of,
         teacher=_teacher_vectors(storage, teacher, partial(_text, prepared, first), len(first), cache_bytes, device),
-        facts={
+        direct=_direct(prepared, is_direct, rung),
+        facts=({"direct_lines": direct_lines} if direct_lines else {})
+        | {
             "lines": trained,
             "tokens_per_line": round(float(lengths.mean()), 2),
             "corpora": prepared.record["corpora"],
@@ -142,15 +152,42 @@ def _text(prepared: Prepared, lines: NDArray[np.int64], number: int) -> str:
     return prepared.ids[1][begin:end].astype(np.uint8).tobytes().decode()
 
 
-def _same_text(prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first line of each English text, and the text of every line; eight bytes of memory a line and text."""
+def _direct(prepared: Prepared, is_direct: NDArray[np.bool_], rung: Rung) -> dict[int, Sequences]:
+    """The other sides of direct lines as a student reads them: of the watched lines and of those that are trained on.
+
+    ValueError where they are not the last ones.
+    """
+    found = {}
+    for begin, end in ((0, prepared.watched), (prepared.watched, len(is_direct))):
+        places = begin + np.flatnonzero(is_direct[begin:end])
+        if not len(places):
+            continue
+        if places[0] != end - len(places):
+            raise ValueError("lines without English stand between others; prepare the parallel text again")
+        tokenizer = own_tokenizer(rung)
+        padding = tokenizer.pad_token_id
+        assert isinstance(padding, int)
+        texts = [_text(prepared, places, number) for number in range(len(places))]
+        found[end] = Sequences.of(tokenize(tokenizer, texts), padding)
+    return found
+
+
+def _same_text(prepared: Prepared, is_direct: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first line of each English text, and the text of every line; eight bytes of memory a line and text.
+
+    Other sides of direct lines are numbered after all English ones, and have no first line.
+    """
     offsets = prepared.offsets[1]
     hashes = np.empty(len(offsets) - 1, dtype=np.uint64)
     for line in range(len(hashes)):
         raw = prepared.ids[1][offsets[line] : offsets[line + 1]].tobytes()
         hashes[line] = int.from_bytes(blake2b(raw, digest_size=8).digest(), "little")
-    _, first, text_of = np.unique(hashes, return_index=True, return_inverse=True)
-    return first.astype(np.int64), text_of.astype(np.int64)
+    english = np.flatnonzero(~is_direct)
+    _, first, text_of = np.unique(hashes[english], return_index=True, return_inverse=True)
+    _, other_of = np.unique(hashes[is_direct], return_inverse=True)
+    number_of = np.empty(len(hashes), dtype=np.int64)
+    number_of[english], number_of[is_direct] = text_of, len(first) + other_of
+    return english[first].astype(np.int64), number_of
 
 
 def _teacher_vectors(

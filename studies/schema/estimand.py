@@ -183,7 +183,8 @@ class UnseenDegradation:
     has lines; in every other exactly one has none. ``reference`` and ``against`` are labels of objectives: the primary
     contrast is the mean degradation under the first minus that under the second. With ``compute``, students have the
     same FLOPs. In the rotation ``direct``, where there is one, the study's pairs have lines of their own: for these,
-    ``trained`` is the level at which both languages were seen with English alone.
+    ``trained`` is the level at which both languages were seen with English alone. Languages of ``apart``, which
+    pretraining has not seen either, are withheld like the others and stand beside the contrast, not in it.
     """
 
     measure: Measure
@@ -192,6 +193,7 @@ class UnseenDegradation:
     trained: str
     direct: str | None = None
     compute: Compute | None = None
+    apart: tuple[str, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if self.reference == self.against:

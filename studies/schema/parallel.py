@@ -165,13 +165,36 @@ class ParallelText:
 
     @property
     def pairs(self) -> tuple[str, ...]:
-        """The pairs, in the order of the corpora."""
-        return tuple(dict.fromkeys(corpus.pair for corpus in self.corpora))
+        """The pairs with English, then the others, each in the order of the corpora."""
+        found = dict.fromkeys(corpus.pair for corpus in self.corpora)
+        return tuple(sorted(found, key=lambda pair: pair in self._direct_pairs))
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that a student reads, in the order of the corpora."""
         return tuple(dict.fromkeys(corpus.source for corpus in self.corpora))
+
+    @property
+    def direct(self) -> tuple[tuple[str, str], ...]:
+        """The pairs without English: what a student reads, and the language beside it."""
+        return tuple(dict.fromkeys((each.source, each.target) for each in self.corpora if each.target != "en"))
+
+    @property
+    def total_lines(self) -> int:
+        """Lines of all pairs together, where corpora have as many as their caps."""
+        return min(self.lines, sum(map(self._most_of, self.pairs)))
+
+    @property
+    def direct_lines(self) -> int:
+        """Those of them without English."""
+        return sum(map(self._most_of, self._direct_pairs))
+
+    @property
+    def _direct_pairs(self) -> tuple[str, ...]:
+        return tuple(f"{source}-{target}" for source, target in self.direct)
+
+    def _most_of(self, pair: str) -> int:
+        return round(dict(self.caps).get(pair, self.lines) * self.exposure_of(pair.partition("-")[0]))
 
     def exposure_of(self, language: str) -> float:
         """The share of its lines that a language gets."""

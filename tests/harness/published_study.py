@@ -16,7 +16,7 @@ from harness.published_files import content_revision
 from studies.clca_by_size_miracl import STUDY as ALIGNED
 from studies.collections import miracl
 from studies.gap_by_size_miracl import STUDY
-from studies.parallel_texts import opus
+from studies.parallel_texts import nllb, opus
 from studies.published_bases import MIRACL_SEVEN
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.collection import (
@@ -48,6 +48,7 @@ LINES = 700
 
 PASSAGES, QUERIES = 60, 10
 SENTENCES = 40
+DIRECT = 400
 WIDTHS = (16, 32)
 
 SMALL = Execution(workers=2, micro_batch=16, zero_stage=3, log_every=5, checkpoint_every=20)
@@ -98,6 +99,18 @@ def write_world(folder: Path, data: Path) -> None:
 def held_out_sentences(language: str) -> list[str]:
     """As many in every language; those in Telugu are the English ones."""
     return sentences(32 if language == "sw" else 31, SENTENCES, words=6)
+
+
+def direct_text(data: Path, text: ParallelText) -> ParallelText:
+    """A text with lines of Swahili and Telugu beside its own; both sides are one sentence."""
+    declared = nllb("sw", "te", names=("swh_Latn", "tel_Telu"), revision=text.corpora[0].revision)
+    files = Moses(source="direct/sw.txt", target="direct/te.txt")
+    for path in (files.source, files.target):
+        write(data / path, "".join(f"{line}\n" for line in sentences(40, DIRECT)))
+    revision = revision_of_files(data, (files.source, files.target))
+    corpus = replace(declared, files=files, least_score=None, revision=revision)
+    # The corpora's order is not that of the lines.
+    return replace(text, corpora=(corpus, *text.corpora), filters=replace(text.filters, keep_identical=True))
 
 
 def small_sentences(data: Path) -> tuple[Corpus, ...]:

@@ -34,13 +34,16 @@ from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand
 from studies.schema.translation import PublishedTranslator
 from tests.harness.published_study import (
+    DIRECT,
     LINES,
     PAIR,
     QUERIES,
     SENTENCES,
     aligned_study,
+    direct_text,
     held_out_sentences,
     small_study,
+    small_text,
     topics_of,
     translated_study,
     translated_topics,
@@ -251,6 +254,44 @@ def test_sentences_that_alignment_is_measured_on_have_to_be_kept_out(world: Path
     base = replace(aligned.base, bitext=replace(aligned.base.bitext, kept_out_text=()))
     with pytest.raises(ValueError, match=r"flores-devtest-sw-en, whose sentences may be lines .*kept_out_text"):
         replace(aligned, base=base)
+
+
+def test_direct_lines_come_last_are_drawn_to_the_students_own_vectors_and_leave_the_others_alone(
+    study: Study, place: Storage, world: Path
+) -> None:
+    english = replace(small_text(place.data(), ()), caps=(), lines=2000)
+    both = direct_text(place.data(), english)
+    run = replace(student(study), objective=PooledMSE())
+    found, alone = (materials(place, replace(run, bitext=text), study.execution, CPU) for text in (both, english))
+    train, without = found.train, alone.train
+    assert isinstance(train, BitextExamples)
+    assert isinstance(without, BitextExamples)
+    assert isinstance(found.held_out, BitextExamples)
+    assert found.facts["direct_lines"] == {"sw": DIRECT - HELD_OUT_LINES // 3}
+    assert train.direct is not None
+    number = len(train.direct.lengths)
+    assert number == DIRECT - HELD_OUT_LINES // 3
+    assert found.held_out.direct is not None
+    assert len(found.held_out.direct.lengths) == HELD_OUT_LINES // 3
+    model = model_of(place, run).eval()
+    with torch.no_grad():
+        # Both sides of these lines are one text, which the student reads alike.
+        own = np.arange(len(train.lengths) - number, len(train.lengths))[:8]
+        assert float(train.loss(model, own, CPU)[0]) == pytest.approx(0.0, abs=1e-6)
+        by_text = {tuple(text_of(without, line)): line for line in range(len(without.lengths))}
+        shared = next(line for line in range(len(train.lengths)) if tuple(text_of(train, line)) in by_text)
+        same = by_text[tuple(text_of(train, shared))]
+        losses = [
+            float(examples.loss(model, np.array([line]), CPU)[0])
+            for examples, line in ((train, shared), (without, same))
+        ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    assert losses[0] > 1e-3
+
+
+def text_of(examples: BitextExamples, line: int) -> list[int]:
+    begin, end = examples.source.offsets[line : line + 2]
+    return list(examples.source.ids[begin:end].tolist())
 
 
 def test_what_is_missing_is_said_at_once_with_its_place(study: Study, place: Storage, tmp_path: Path) -> None:
