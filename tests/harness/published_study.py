@@ -36,8 +36,11 @@ from studies.schema.files import Documents, Layout, Topics
 from studies.schema.parallel import Corpus, Moses, ParallelText
 from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.record import Role
 from studies.schema.run import Rung, Schedule, Student
-from studies.schema.study import AlignmentImprovement, ResourceEffect, Study
+from studies.schema.search import LogUniform, Parameter, Search
+from studies.schema.study import AlignmentImprovement, ResourceEffect, Study, expand
+from studies.search_epsilon_by_pair_miracl import SEARCH
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder
 from tests.harness.published_layouts import four_columns, publish_miracl_passages, publish_split, tsv, write
 
@@ -99,6 +102,27 @@ def write_world(folder: Path, data: Path) -> None:
 def held_out_sentences(language: str) -> list[str]:
     """As many in every language; those in Telugu are the English ones."""
     return sentences(32 if language == "sw" else 31, SENTENCES, words=6)
+
+
+def small_search(folder: Path, data: Path) -> Search:
+    """The declared search with its paths and sizes replaced, over epsilon alone; its first trial is a student of
+    ``small_study``."""
+    first = next(point.run for point in expand(small_study(folder, data)) if point.role is Role.STUDENT)
+    assert isinstance(first, Student)
+    return replace(
+        SEARCH,
+        name="search_small_miracl",
+        base=first,
+        space=(Parameter(name="epsilon", path="objective.epsilon", domain=LogUniform(low=0.01, high=0.1)),),
+        trials=2,
+        first=({"epsilon": 0.03}, {"epsilon": 0.1}),
+        retrieval=tuple(
+            replace(searched, collection=small_miracl(searched.language), pool=Pool(queries=8, size=40))
+            for searched in SEARCH.retrieval
+            if searched.language in PAIR
+        ),
+        execution=replace(SMALL, zero_stage=2),
+    )
 
 
 def direct_text(data: Path, text: ParallelText) -> ParallelText:

@@ -60,8 +60,9 @@ def test_pairs_and_apart_languages_are_those_that_are_asked_and_withheld() -> No
     assert {searched.name for searched in STUDY.retrieval} == {*EIGHT, *map(pair_name, PAIRS)}
     with pytest.raises(ValueError, match="name a collection for each pair"):
         replace(STUDY, pairs=PAIRS[:2])
+    assert isinstance(STUDY.estimand, UnseenDegradation)
     with pytest.raises(ValueError, match="name some of those withheld"):
-        replace(STUDY, estimand=replace(STUDY.estimand, apart=("de",)))  # type: ignore[type-var]
+        replace(STUDY, estimand=replace(STUDY.estimand, apart=("de",)))
 
 
 @pytest.mark.parametrize(
@@ -73,8 +74,9 @@ def test_pairs_and_apart_languages_are_those_that_are_asked_and_withheld() -> No
     ],
 )
 def test_rotations_that_do_not_come_out_are_refused(change: dict[str, Any], message: str) -> None:
+    declared: dict[str, Any] = {"text": TEXT, "lines": LINES, "direct": DIRECT}
     with pytest.raises(ValueError, match=message):
-        withheld_text(**({"text": TEXT, "lines": LINES, "direct": DIRECT} | change))
+        withheld_text(**(declared | change))
 
 
 def test_direct_corpus_needs_lines_of_both_languages_with_english() -> None:
