@@ -6,7 +6,7 @@ Legend: B draws (row 0 is the sample itself), R runs, L languages, C clusters, G
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -103,7 +103,7 @@ def find_alignment(
     asked: DeclaredAlignment, runs: Sequence[RunRecord], languages: Sequence[Language], resampling: Resampling
 ) -> Aligned:
     """Estimate everything from completed runs; raises ValueError where alignment was not measured of one."""
-    students = [run for run in runs if run.role == Role.STUDENT]
+    students = [_read_on_sentences(run) for run in runs if run.role == Role.STUDENT]
     for run in students:
         _check_measured(run)
     clusters = cluster_names(students, by_entity)
@@ -144,6 +144,11 @@ def find_alignment(
             for reading in UNITS
         },
     )
+
+
+def _read_on_sentences(run: RunRecord) -> RunRecord:
+    """The run with the sentences that its alignment was measured on in the place of queries, which else are they."""
+    return run if run.sentences is None else replace(run, queries=run.sentences)
 
 
 def _check_measured(run: RunRecord) -> None:

@@ -16,8 +16,8 @@ from studies.schema.estimand import (
     UnseenDegradation,
 )
 from studies.schema.evaluation import Pair
-from studies.schema.lineage import embedded
 from studies.schema.objective import Transport
+from studies.schema.over_epsilon import shares_of
 from studies.schema.record import Role, State
 from studies.schema.run import Student
 from studies.schema.study import Study, bitexts, expand
@@ -116,7 +116,8 @@ class DeclaredUnseen(Asked):
     """What is lost on languages that distillation never saw, under ``reference`` beyond what is under ``against``.
 
     ``withheld`` is the language without lines by rotation, ``trained`` the rotation in which every language has some.
-    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None.
+    ``pairs`` have lines of their own in the rotation ``direct``; there are none where that is None. Languages of
+    ``apart`` are unseen in pretraining too, and no part of the contrast.
     """
 
     reference: str
@@ -125,6 +126,7 @@ class DeclaredUnseen(Asked):
     withheld: Mapping[str, str]
     direct: str | None = None
     pairs: tuple[Pair, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def declared(study: Study) -> Declared:
@@ -201,7 +203,7 @@ def declared_optimum(study: Study) -> DeclaredOptimum:
         scale=str(study.estimand.scale),
         epsilons=dict(sorted(epsilons.items(), key=lambda item: item[1])),
         rates={labels[key].objective: run.optimiser.learning_rate for key, run in students.items()},
-        languages=embedded(study.base)[1].collection.languages,
+        languages=tuple(shares_of(study.base.bitext)),
         bitexts=tuple(dict.fromkeys(each.bitext for each in labels.values())),
         joint=study.estimand.joint,
         search=study.estimand.search,
@@ -228,6 +230,7 @@ def declared_unseen(study: Study) -> DeclaredUnseen:
         withheld=withheld_by(estimand, bitexts(expand(study)), study.pairs),
         direct=estimand.direct,
         pairs=study.pairs if estimand.direct else (),
+        apart=estimand.apart,
     )
 
 

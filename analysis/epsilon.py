@@ -68,7 +68,7 @@ class EpsilonFindings:
     runs: tuple[RunRecord, ...]
     ledger: Ledger
     exposure: Mapping[Cell, float]
-    teacher: Estimate
+    teacher: Estimate | None
     pairs: Mapping[Cell, EpsilonCurve]
     contrasts: tuple[Contrast, ...]
 
@@ -84,18 +84,16 @@ class EpsilonFindings:
 def find_optima(asked: DeclaredOptimum, runs: Sequence[RunRecord], resampling: Resampling) -> EpsilonFindings:
     """Estimate everything from completed runs; raises ValueError if they contradict one another."""
     students = [run for run in runs if run.role == Role.STUDENT]
-    teacher = only_teacher(runs)
     exposure = {(run.labels.bitext, code): run.exposure[code] for run in students for code in asked.languages}
     ledger = compare(students, asked.varied, by=by_objective)
     clusters = cluster_names(runs, by_entity)
     rng = np.random.default_rng(resampling.seed)
     weights_BC = draw_clusters(len(clusters), resamples=resampling.resamples, rng=rng)
-    english = sorted(teacher.measures[asked.measure])
-    of_teacher = cluster_sums([teacher], measure=asked.measure, languages=english, clusters=clusters)
-    teacher_B = of_teacher.means(weights_BC).mean(axis=(1, 2))
+    scale = SCALES[DECLARED[asked.scale]]
+    teacher_B = _of_teacher(asked, runs, clusters, weights_BC) if scale.needs_teacher else None
     sums = cluster_sums(students, measure=asked.measure, languages=asked.languages, clusters=clusters)
     raw_BRL = sums.means(weights_BC)
-    scaled = SCALES[DECLARED[asked.scale]].apply(raw_BRL, teacher_B, sums.num_queries_RL.min(axis=0))
+    scaled = scale.apply(raw_BRL, teacher_B, sums.num_queries_RL.min(axis=0))
     cells = _Cells(asked, students, resampling, rng)
     read = _Reading(asked, students, ledger, cells.means(raw_BRL), cells.means(scaled.values_BRL))
     return EpsilonFindings(
@@ -106,10 +104,21 @@ def find_optima(asked: DeclaredOptimum, runs: Sequence[RunRecord], resampling: R
         runs=tuple(runs),
         ledger=ledger,
         exposure=exposure,
-        teacher=estimate(teacher_B),
+        teacher=None if teacher_B is None else estimate(teacher_B),
         pairs={cell: read.curve(cell[1], [cell]) for cell, share in exposure.items() if share > 0.0},
         contrasts=_contrasts(asked, exposure, read),
     )
+
+
+def _of_teacher(
+    asked: DeclaredOptimum, runs: Sequence[RunRecord], clusters: Sequence[str], weights_BC: Floats
+) -> Floats:
+    """The teacher's score in English, [B]."""
+    teacher = only_teacher(runs)
+    english = sorted(teacher.measures[asked.measure])
+    sums = cluster_sums([teacher], measure=asked.measure, languages=english, clusters=clusters)
+    mean_B: Floats = sums.means(weights_BC).mean(axis=(1, 2))
+    return mean_B
 
 
 def _contrasts(asked: DeclaredOptimum, exposure: Mapping[Cell, float], read: "_Reading") -> tuple[Contrast, ...]:

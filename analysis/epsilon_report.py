@@ -66,7 +66,7 @@ def page(found: EpsilonFindings, image: bytes) -> str:
             "the interval of that top. A panel without a bar names no optimum.",
         ),
         scale=SCALES[DECLARED[asked.scale]],
-        teacher=with_interval(found.teacher, 3),
+        teacher=None if found.teacher is None else with_interval(found.teacher, 3),
         num_clipped=found.num_clipped,
         contrasts=words.contrasts_table(found),
         means=words.means_table(found),

@@ -18,7 +18,7 @@ def document(found: EpsilonFindings, *, source: str) -> Document:
             "contrast": [found.primary.upper.name, found.primary.lower.name],
             "unit": "decades of epsilon",
         },
-        "teacher": {asked.measure: found.teacher.point},
+        "teacher": {asked.measure: None if found.teacher is None else found.teacher.point},
         "epsilons": [
             {"label": label, "epsilon": epsilon, "learning_rate": asked.rates[label]}
             for label, epsilon in asked.epsilons.items()

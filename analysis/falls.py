@@ -23,6 +23,9 @@ UNSEEN_PAIR = "unseen pair"
 ALL, RELATED, ISOLATED, BETWEEN = "all", "related", "isolated", "between other languages"
 """Groups of pairs: with English passages those of all, related and isolated languages, then all with others."""
 
+APART = "unseen in pretraining"
+"""The group of languages that neither distillation nor pretraining has seen, in none of the groups above."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fall:

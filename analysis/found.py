@@ -121,8 +121,9 @@ def found_by(search: Search, frame: Frame, *, seed: int = SEED) -> Found:
 
 def trial_record(search: Search, run: RunRecord) -> TrialRecord:
     """A trial as it was recorded: its final evaluation where there is one, else its last milestone."""
-    if run.measures and run.split != search.split:
-        raise ValueError(f"trial {run.key} was evaluated on {run.split} queries; a search looks at {search.split} only")
+    asked = ", ".join(sorted({each.split for each in search.retrieval})) or str(search.split)
+    if run.measures and run.split != asked:
+        raise ValueError(f"trial {run.key} was evaluated on {run.split} queries; a search looks at {asked} only")
     curve = run.series.get(validation_name(search.measure))
     score, step = None, 0
     if run.measures:

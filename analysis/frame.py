@@ -100,7 +100,8 @@ def query_scores(
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One run as it was recorded. ``queries`` is None as long as the run has not been evaluated.
+    """One run as it was recorded. ``queries`` is None as long as the run has not been evaluated, ``sentences`` where
+    the alignment of published text was not measured.
 
     ``sampled`` is what a search chose for it, by the name of the parameter.
     """
@@ -119,6 +120,7 @@ class RunRecord:
     queries: QueryScores | None
     series: Mapping[str, Series]
     sampled: Mapping[str, str] = field(default_factory=dict)
+    sentences: QueryScores | None = None
 
     @property
     def non_embedding(self) -> int | None:

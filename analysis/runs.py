@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from analysis.frame import SIZES, Frame, Labels, QueryScores, RunRecord, Series, query_scores
 from studies.schema.axes import AXIS_NAMES
-from studies.schema.record import EVALUATION_ARTIFACTS, VALIDATION, Metric, Tag
+from studies.schema.record import ALIGNMENT_FILE, EVALUATION_ARTIFACTS, VALIDATION, Metric, Tag
 
 SERIES = tuple(Metric)
 """Journal metrics that are read back, beside scores on validation queries."""
@@ -97,7 +97,8 @@ def _record(client: MlflowClient, run: MlflowRun, key: str, scratch: Path) -> Ru
     # The tag is set after the last file of an evaluation: without it the files may be half there.
     evaluated = bool(tags.get(Tag.EVALUATION))
     measures = _measures(client, run.info.run_id, scratch) if evaluated else {}
-    queries = _queries(client, run.info.run_id, scratch) if measures else None
+    queries = _queries(client, run.info.run_id, scratch, "per_query.parquet") if measures else None
+    sentences = _queries(client, run.info.run_id, scratch, ALIGNMENT_FILE) if measures else None
     if measures and queries is not None:
         check_means(key, measures["measures"], queries)
     return RunRecord(
@@ -113,6 +114,7 @@ def _record(client: MlflowClient, run: MlflowRun, key: str, scratch: Path) -> Ru
         collection=measures.get("collection", "-"),
         split=measures.get("split", "-"),
         queries=queries,
+        sentences=sentences,
         series={name: _series(client, run.info.run_id, name) for name in run.data.metrics if _is_series(name)},
         sampled={tag.removeprefix(_SAMPLED): value for tag, value in tags.items() if tag.startswith(_SAMPLED)},
     )
@@ -141,14 +143,14 @@ def _measures(client: MlflowClient, run_id: str, scratch: Path) -> dict[str, Any
     return document
 
 
-def _queries(client: MlflowClient, run_id: str, scratch: Path) -> QueryScores | None:
-    path = _artifact(client, run_id, "per_query.parquet", scratch)
+def _queries(client: MlflowClient, run_id: str, scratch: Path, name: str) -> QueryScores | None:
+    path = _artifact(client, run_id, name, scratch)
     if path is None:
         return None
     table = parquet.read_table(path)
     absent = [name for name in _COLUMNS if name not in table.column_names]
     if absent:
-        raise ValueError(f"per_query.parquet of MLflow run {run_id} lacks {', '.join(absent)}; evaluate the run again")
+        raise ValueError(f"{name} of MLflow run {run_id} lacks {', '.join(absent)}; evaluate the run again")
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     return query_scores(
         columns["language"],

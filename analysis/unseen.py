@@ -16,6 +16,7 @@ from analysis.bootstrap import Resampling, draw_clusters, draw_seeds
 from analysis.declared import DeclaredUnseen
 from analysis.falls import (
     ALL,
+    APART,
     BETWEEN,
     ISOLATED,
     RELATED,
@@ -126,10 +127,12 @@ def _levels(
     """Unseen languages with English passages; then, under objectives, the study's pairs at both levels."""
     without = {code: rotation for rotation, code in asked.withheld.items()}
     english = [(code, ENGLISH) for code in without]
+    counted = [pair for pair in english if pair[0] not in asked.apart]
     groups = {
-        ALL: english,
-        RELATED: [pair for pair in english if kin[pair[0]]],
-        ISOLATED: [pair for pair in english if not kin[pair[0]]],
+        ALL: counted,
+        RELATED: [pair for pair in counted if kin[pair[0]]],
+        ISOLATED: [pair for pair in counted if not kin[pair[0]]],
+        APART: [pair for pair in english if pair[0] in asked.apart],
     }
     rotations = {pair: (asked.trained, without[pair[0]]) for pair in english}
     levels = [Level(name=UNSEEN_LANGUAGE, rotations=rotations, groups=groups, systems=tuple(systems))]

@@ -38,6 +38,8 @@ from studies.schema.lineage import embedded
 from studies.schema.run import Student
 from studies.schema.storage import Storage
 
+CPU = torch.device("cpu")
+
 PROBLEMS = 512
 """Transport problems solved at once."""
 
@@ -104,9 +106,9 @@ def special_ids(tokenizer: PreTrainedTokenizerFast) -> NDArray[np.int64]:
     return np.array(sorted(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}), dtype=np.int64)
 
 
-def hidden(encoder: TokenEncoder, texts: Sequences, special: NDArray[np.int64]) -> Ragged:
+def hidden(encoder: TokenEncoder, texts: Sequences, special: NDArray[np.int64], device: torch.device = CPU) -> Ragged:
     """Vectors of the last hidden layer, [T, W], for every token of the texts that is no special one."""
-    vectors = encode(LastLayer(encoder), texts, torch.device("cpu"))
+    vectors = encode(LastLayer(encoder), texts, device)
     kept_T = ~np.isin(texts.ids, special)
     lengths_Q = np.add.reduceat(kept_T.astype(np.int64), texts.offsets[:-1])
     return Ragged(tokens_TH=vectors.tokens_TH[torch.from_numpy(kept_T)], lengths=torch.from_numpy(lengths_Q))

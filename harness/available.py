@@ -24,7 +24,7 @@ from studies.schema.triples import RetrievalTriples
 def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> None:
     """Raise one ValueError that names everything that is missing, and where to put it."""
     problems: list[str] = []
-    for look in _looks(storage, runs):
+    for look in _looks(storage, runs, evaluation):
         try:
             look()
         except (ValueError, OSError) as problem:
@@ -39,14 +39,16 @@ def check_available(storage: Storage, runs: Sequence[Run], evaluation: Evaluatio
         )
 
 
-def _looks(storage: Storage, runs: Sequence[Run]) -> Iterator[Callable[[], object]]:
+def _looks(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> Iterator[Callable[[], object]]:
     """One look for every teacher, rung, source of triples and corpus."""
     teachers = {teacher_of(run): None for run in runs if not isinstance(run, Preparatory)}
     yield from (partial(_teacher, teacher) for teacher in teachers if isinstance(teacher, PublishedTeacher))
     yield from (partial(_rung, run.rung) for run in {run.rung: run for run in _readers_of_text(runs)}.values())
     for source in dict.fromkeys(source for text in _triples(runs) for source in text.sources):
         yield partial(check_source, storage.data(), source)
-    for corpus in dict.fromkeys(corpus for text in _texts(runs) for corpus in text.corpora):
+    asked = () if evaluation.alignment is None else evaluation.alignment.sentences
+    read = [corpus for text in _texts(runs) for corpus in (*text.corpora, *text.kept_out_text)]
+    for corpus in dict.fromkeys([*read, *asked]):
         yield partial(check_files, f"corpus {corpus.name}", storage.data(), corpus.paths, corpus.revision)
 
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from ir_measures import ScoredDoc
@@ -18,7 +18,7 @@ from harness.collections_read import Asked, read
 from harness.data.retrieval import Document
 from harness.data.translations import is_empty
 from harness.late_interaction import Ragged
-from harness.scoring import Found, Result, Row, score
+from harness.scoring import Found, Result, Row, means, score
 from harness.text_readers import LONGEST_TEXT, TextTeacher, reader
 from harness.translations import translate
 from studies.schema.asked import is_english, reader_of
@@ -47,19 +47,21 @@ def asked_of(run: Retriever, evaluation: Evaluation) -> tuple[Searched, ...]:
 def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) -> Found:
     """What a run finds in the published and local collections that it is asked."""
     results: dict[str, Result] = {}
+    across: dict[str, Result] = {}
     rows: list[Row] = []
     readers: dict[str, str] = {}
     splits: dict[str, str] = {}
     for searched in asked_of(run, evaluation):
-        asked, language = read(storage, searched), searched.language
+        asked, name = read(storage, searched), searched.name
         texts, ranking = search_collection(storage, run, searched, depth=evaluation.depth)
         scores = score(evaluation.measures, asked.qrels, ranking)
-        results[language] = Result(asked=texts, ranking=ranking, scores=scores)
-        readers[language], splits[language] = str(reader_of(run, searched)), searched.split
+        found = across if searched.is_between else results
+        found[name] = Result(asked=texts, ranking=ranking, scores=scores)
+        readers[name], splits[name] = str(reader_of(run, searched)), searched.split
         # No names are marked in published queries, so none counts as unseen or as spelled alike.
         rows += [
             {
-                "language": language,
+                "language": name,
                 "query": query,
                 "entity": asked.cluster[query],
                 "seen": True,
@@ -68,13 +70,15 @@ def ask_collections(storage: Storage, run: Retriever, evaluation: Evaluation) ->
             }
             for query in asked.topics
         ]
-    summary = {
+    summary: dict[str, Any] = {
         "split": ", ".join(sorted(set(splits.values()))),
         "splits": splits,
         "readers": readers,
         "exposure": _exposure_asked(run, list(results)),
     }
-    return Found(results=results, rows=rows, summary=summary)
+    if across:
+        summary["pairs"] = means([row for row in rows if row["language"] in across], evaluation.measures)
+    return Found(results=results, across=across, rows=rows, summary=summary)
 
 
 def _exposure_asked(run: Retriever, languages: Sequence[str]) -> dict[str, float]:
@@ -102,7 +106,7 @@ def search_collection(
     queries = [(query, text) for query, text in zip(asked.topics, texts, strict=True) if not is_empty(text)]
     if not queries:
         return texts, []
-    vectors = reader(storage, _query_reader(run), device).encode([text for _, text in queries], Side.QUERY)
+    vectors = reader(storage, _query_reader(run, searched), device).encode([text for _, text in queries], Side.QUERY)
     scores, names = search_blocks(place, vectors, k=depth)
     ranking = [
         ScoredDoc(query, passage, score)
@@ -139,16 +143,23 @@ def _passages(
         case Reader.TEACHER:
             maker: TextTeacher | Student = teacher
         case Reader.STUDENT | Reader.ITSELF:
-            maker = _query_reader(run)
+            maker = _own_reader(run)
         case unknown:
             assert_never(unknown)
     return storage.embeddings(run_key(maker), f"passages-{asked.identity}"), reader(storage, maker, device).encode
 
 
-def _query_reader(run: Retriever) -> TextTeacher | Student:
-    """Who reads the queries of a run once they were put into its language."""
-    if isinstance(run, Student):
-        return run
+def _query_reader(run: Retriever, searched: Searched) -> TextTeacher | Student:
+    """A student reads queries in its own languages; English ones, and those put into English, are the teacher's."""
+    return _own_reader(run) if searched.collection.pair.query != ENGLISH else _teacher(run)
+
+
+def _own_reader(run: Retriever) -> TextTeacher | Student:
+    """A student itself; of any other run the teacher, which what was trained to retrieve is of its own."""
+    return run if isinstance(run, Student) else _teacher(run)
+
+
+def _teacher(run: Retriever) -> TextTeacher:
     teacher = teacher_of(run)
     assert not isinstance(teacher, Teacher)
     return teacher

@@ -40,7 +40,7 @@ def read(storage: Storage, searched: Searched) -> Asked:
     """
     declaration, original = searched.collection, passages_of(searched.collection)
     loaded, report = open_collection(storage, declaration, storage.data())
-    topics, qrels = loaded.topics(searched.split, searched.language), loaded.qrels(searched.split)
+    topics, qrels = loaded.topics(searched.split, declaration.pair.query), loaded.qrels(searched.split)
     passages: Callable[[int], Iterator[Sequence[Document]]] = loaded.blocks
     count = report.passages - report.empty
     if searched.pool is not None:

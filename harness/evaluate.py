@@ -28,13 +28,14 @@ from harness.evaluation_key import alignment_of, key_of, revision_of
 from harness.finished import trained
 from harness.late_interaction import Ragged, search
 from harness.scoring import Found, Result, Row, means, score, write_trec
+from harness.sentence_alignment import by_language, sentence_scores
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
 from studies.schema.evaluation import Evaluation, Pair, pair_name
 from studies.schema.key import run_key
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.record import TRANSLATIONS_FILE, State, validation_name
+from studies.schema.record import ALIGNMENT_FILE, TRANSLATIONS_FILE, State, validation_name
 from studies.schema.run import (
     AnyTeacher,
     Bitext,
@@ -72,9 +73,14 @@ def evaluate(storage: Storage, run: Retriever, evaluation: Evaluation) -> Path:
         **found.summary,
     }
     asked = {language: result.asked for language, result in found.results.items()}
+    sentences = _sentences(storage, run, evaluation)
+    if sentences:
+        summary["alignment"] = alignment_means(by_language(sentences))
     with publish(target, facts={"run": run_key(run), "evaluation": key}) as folder:
         (folder / "measures.json").write_text(json.dumps(summary, indent=1, sort_keys=True, allow_nan=False))
         pq.write_table(pa.Table.from_pylist(list(found.rows)), folder / "per_query.parquet")
+        if sentences:
+            pq.write_table(pa.Table.from_pylist(sentences), folder / ALIGNMENT_FILE)
         write_trec(folder / "run.trec.gz", {**found.results, **found.across}, key)
         if isinstance(run, TranslateQuery) and not evaluation.retrieval:
             atlas = _atlas(storage, run)
@@ -134,6 +140,15 @@ def _aligned(storage: Storage, run: Retriever, reader: TokenEncoder, evaluation:
     if asked is None or not isinstance(run, Student):
         return {}
     return alignment_scores(storage, run, reader, evaluation, asked)
+
+
+def _sentences(storage: Storage, run: Retriever, evaluation: Evaluation) -> list[Row]:
+    """How a student's alignment stands on published sentences, where that is asked of it; else nothing."""
+    asked = alignment_of(run, evaluation)
+    if asked is None or not asked.sentences or not isinstance(run, Student):
+        return []
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return sentence_scores(storage, run, trained(storage, run_key(run)), asked, device)
 
 
 def _conclude(storage: Storage, run: System, asked: Asked) -> None:

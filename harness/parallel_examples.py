@@ -4,6 +4,7 @@ The student's side of a line is kept as token ids. The English side is kept as t
 reads text with a tokenizer, or code, of its own.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -19,6 +20,7 @@ from harness.data.collections import load
 from harness.data.guard import Guard, guard_of
 from harness.data.own_tokenizer import own_tokenizer
 from harness.data.parallel import Prepared, open_prepared, prepare
+from harness.data.parallel_files import read_lines
 from harness.data.tokenizer import encode as tokenize
 from harness.examples import BitextExamples, Sequences, TeacherVectors
 from harness.text_readers import LiveReader, TextTeacher, place_of, reader, side_of_lines, vectors
@@ -26,8 +28,8 @@ from harness.vectors import CachedTeacher, stored
 from studies.schema.collection import Collection, TranslatedTopics
 from studies.schema.key import canonical, digest
 from studies.schema.objective import Objective
-from studies.schema.parallel import ParallelText
-from studies.schema.run import HELD_OUT_LINES, Rung
+from studies.schema.parallel import Corpus, ParallelText
+from studies.schema.run import ENGLISH, HELD_OUT_LINES, Rung
 from studies.schema.storage import Storage, read_manifest
 
 PROBED = 256
@@ -38,13 +40,16 @@ PROBED = 256
 class ParallelLines:
     """Lines of a parallel text and the teacher's vectors of their English sides, shared by students of all objectives.
 
-    ``english_of`` gives each line's English side, the watched lines first; ``facts`` are counts for the record.
+    ``english_of`` gives each line's English side, the watched lines first; ``facts`` are counts for the record. The
+    last watched and the last trained lines may have no English side: ``direct`` has what is there instead, by the line
+    that they end before.
     """
 
     prepared: Prepared
     padding: int
     english_of: NDArray[np.int64]
     teacher: TeacherVectors
+    direct: Mapping[int, Sequences] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def train(self, objective: Objective) -> BitextExamples:
@@ -64,6 +69,7 @@ class ParallelLines:
             english_of=self.english_of[first:end],
             teacher=self.teacher,
             criterion=criterion(objective),
+            direct=self.direct.get(end),
         )
 
 
@@ -81,16 +87,22 @@ def parallel_lines(
     ValueError or OSError for files other than declared, with place and remedy.
     """
     prepared, padding = _prepared(storage, declaration, rung)
-    first, english_of = _same_text(prepared)
+    without = [place for place, pair in enumerate(prepared.pairs) if tuple(pair.split("-")) in declaration.direct]
+    is_direct = np.isin(prepared.pair_of, without)
+    first, english_of = _same_text(prepared, is_direct)
     counts = prepared.record["pairs"]
-    trained = {pair.partition("-")[0]: counts[pair]["lines"] for pair in declaration.pairs}
+    lines = {tuple(pair.split("-")): counts[pair]["lines"] for pair in declaration.pairs}
+    trained = {source: number for (source, target), number in lines.items() if target == ENGLISH}
+    direct_lines = {source: number for (source, target), number in lines.items() if target != ENGLISH}
     lengths = np.diff(prepared.offsets[0][prepared.watched :])
     return ParallelLines(
         prepared=prepared,
         padding=padding,
         english_of=english_of,
         teacher=_teacher_vectors(storage, teacher, partial(_text, prepared, first), len(first), cache_bytes, device),
-        facts={
+        direct=_direct(prepared, is_direct, rung),
+        facts=({"direct_lines": direct_lines} if direct_lines else {})
+        | {
             "lines": trained,
             "tokens_per_line": round(float(lengths.mean()), 2),
             "corpora": prepared.record["corpora"],
@@ -99,14 +111,16 @@ def parallel_lines(
     )
 
 
-def guard_against(storage: Storage, collections: Sequence[Collection]) -> Guard:
-    """Keeps the queries of collections out of training; of translated topics the originals as well."""
+def guard_against(storage: Storage, collections: Sequence[Collection], text: Sequence[Corpus] = ()) -> Guard:
+    """Keeps the queries of collections and the sentences of corpora out of training; of translated topics the originals
+    as well."""
     read = []
     for declaration in collections:
         read.append(load(declaration, storage.data()))
         if isinstance(declaration, TranslatedTopics):
             read.append(load(declaration.original, storage.data()))
-    return guard_of(read)
+    sentences = (side for corpus in text for line in read_lines(storage.data(), corpus, Counter()) for side in line)
+    return guard_of(read) | Guard(sentences)
 
 
 def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[Prepared, int]:
@@ -124,7 +138,7 @@ def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[
         declaration,
         source=partial(tokenize, tokenizer),
         target=lambda texts: [list(text.encode()) for text in texts],
-        guard=guard_against(storage, declaration.kept_out),
+        guard=guard_against(storage, declaration.kept_out, declaration.kept_out_text),
         place=place,
         watched=HELD_OUT_LINES,
     )
@@ -137,15 +151,42 @@ def _text(prepared: Prepared, lines: NDArray[np.int64], number: int) -> str:
     return prepared.ids[1][begin:end].astype(np.uint8).tobytes().decode()
 
 
-def _same_text(prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first line of each English text, and the text of every line; eight bytes of memory a line and text."""
+def _direct(prepared: Prepared, is_direct: NDArray[np.bool_], rung: Rung) -> dict[int, Sequences]:
+    """The other sides of direct lines as a student reads them: of the watched lines and of those that are trained on.
+
+    ValueError where they are not the last ones.
+    """
+    found = {}
+    for begin, end in ((0, prepared.watched), (prepared.watched, len(is_direct))):
+        places = begin + np.flatnonzero(is_direct[begin:end])
+        if not len(places):
+            continue
+        if places[0] != end - len(places):
+            raise ValueError("lines without English stand between others; prepare the parallel text again")
+        tokenizer = own_tokenizer(rung)
+        padding = tokenizer.pad_token_id
+        assert isinstance(padding, int)
+        texts = [_text(prepared, places, number) for number in range(len(places))]
+        found[end] = Sequences.of(tokenize(tokenizer, texts), padding)
+    return found
+
+
+def _same_text(prepared: Prepared, is_direct: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first line of each English text, and the text of every line; eight bytes of memory a line and text.
+
+    Other sides of direct lines are numbered after all English ones, and have no first line.
+    """
     offsets = prepared.offsets[1]
     hashes = np.empty(len(offsets) - 1, dtype=np.uint64)
     for line in range(len(hashes)):
         raw = prepared.ids[1][offsets[line] : offsets[line + 1]].tobytes()
         hashes[line] = int.from_bytes(blake2b(raw, digest_size=8).digest(), "little")
-    _, first, text_of = np.unique(hashes, return_index=True, return_inverse=True)
-    return first.astype(np.int64), text_of.astype(np.int64)
+    english = np.flatnonzero(~is_direct)
+    _, first, text_of = np.unique(hashes[english], return_index=True, return_inverse=True)
+    _, other_of = np.unique(hashes[is_direct], return_inverse=True)
+    number_of = np.empty(len(hashes), dtype=np.int64)
+    number_of[english], number_of[is_direct] = text_of, len(first) + other_of
+    return english[first].astype(np.int64), number_of
 
 
 def _teacher_vectors(

@@ -30,7 +30,7 @@ from harness.remote import Evaluator, Task
 from harness.trials import Closed, closed, final_score
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
-from studies.schema.lineage import embedded
+from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import State
 from studies.schema.run import Rung
 from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform, Value, run_of, stable
@@ -82,7 +82,8 @@ class Crew:
 
     def _work(self) -> None:
         try:
-            evaluator = Evaluator.remote(self._storage, self._search.execution.threads)  # type: ignore[attr-defined]
+            placed = Evaluator.options(num_gpus=self._search.evaluator_gpus)  # type: ignore[attr-defined]
+            evaluator = placed.remote(self._storage, self._search.execution.threads)
             self._bring_teacher(evaluator)
             for rung in self._search.all_rungs:
                 if not self._storage.stop_request(self._search.name).exists():
@@ -93,7 +94,11 @@ class Crew:
 
     def _bring_teacher(self, evaluator: Any) -> None:
         """Train the teacher if nobody has; its validation score is what trials are compared with."""
-        teacher, _ = embedded(self._search.base)
+        teacher = self._search.base.teacher
+        if isinstance(teacher, PublishedTeacher):
+            if self._search.asks_teacher:
+                ray.get(evaluator.evaluate.remote(teacher, self._search.evaluation))
+            return
         key = run_key(teacher)
         if not read_state(self._storage, key).state.is_final:
             task = Task(study=self._search.name, key=key, run=teacher, execution=self._search.execution)
@@ -126,7 +131,7 @@ class Crew:
                 search_alg=sampler,
                 scheduler=Judge(search, self._writer, past),
                 num_samples=left,
-                max_concurrent_trials=at_once(search.execution, _resources()),
+                max_concurrent_trials=at_once(search.execution, _resources(search)),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(name=name, storage_path=str(storage.root / "ray"), verbose=0),
@@ -134,8 +139,10 @@ class Crew:
         self.problems += [f"a trial broke off: {fleet.last_line(error)}" for error in results.errors]
 
 
-def _resources() -> dict[str, float]:
-    return dict(ray.cluster_resources())
+def _resources(search: Search) -> dict[str, float]:
+    """What the cluster has beside the GPU that trials are scored with, which is held until the search ends."""
+    found = dict(ray.cluster_resources())
+    return found | {"GPU": found.get("GPU", 0.0) - search.evaluator_gpus}
 
 
 def at_once(execution: Execution, resources: Mapping[str, float]) -> int:
@@ -148,7 +155,10 @@ def at_once(execution: Execution, resources: Mapping[str, float]) -> int:
     if fits < 1:
         needed = " and ".join(f"{number} {name}" for name, number in needs.items() if number)
         has = " and ".join(f"{resources.get(name, 0.0):g} {name}" for name in needs)
-        raise ValueError(f"a trial needs {needed}, the cluster has {has}; lower the workers or threads of the search")
+        raise ValueError(
+            f"a trial needs {needed}, the cluster has {has} beside what scores trials; lower the workers or threads of "
+            "the search"
+        )
     return fits
 
 

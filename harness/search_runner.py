@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness import fleet
+from harness.available import check_available
 from harness.data.atlas import open_atlas
 from harness.delivery import Heading
 from harness.description import describe
@@ -16,7 +18,7 @@ from harness.search import Crew
 from harness.status import Phase, RunStatus
 from harness.tracker import Tracker
 from harness.trials import entries, impossible, owed, trial_statuses
-from studies.schema.lineage import embedded
+from studies.schema.lineage import collection_of
 from studies.schema.search import Search, recipe
 from studies.schema.storage import Storage
 from studies.schema.trials import LedgerWriter, points_of
@@ -68,7 +70,10 @@ def _work(search: Search, storage: Storage, writer: LedgerWriter, tracker: Track
 
 def _bring_home(search: Search, storage: Storage, writer: LedgerWriter, tracker: Tracker, view: View) -> list[str]:
     """Watch the crew until it ends; returns what a person must know."""
-    open_atlas(storage, embedded(search.base)[0].collection)
+    embedded = collection_of(search.base)
+    if embedded is not None:
+        open_atlas(storage, embedded)
+    check_available(storage, [replace(search.base, rung=rung) for rung in search.all_rungs], search.evaluation)
     with fleet.connected():
         crew = Crew(search, storage, writer)
         try:

@@ -84,6 +84,8 @@ def search_lines(search: Search, storage: Storage) -> Iterator[str]:
         "rungs": ", ".join(rung.name for rung in search.all_rungs),
         "trials": f"{search.trials} on each rung, at most {search.base.schedule.steps} steps; {_halved(search)}",
     }
+    if search.retrieval:
+        told["asked"] = "; ".join(f"{each.collection.name} {each.split}" for each in search.retrieval)
     if search.verify:
         told["verified"] = "; ".join(
             f"{each.rung.name} at {', '.join(f'{name} {spell(value)}' for name, value in each.values.items())}"

@@ -10,17 +10,8 @@ from studies.schema.search import PREFIX, Search
 from studies.schema.study import Point, Study, expand
 
 _NOT_A_QUESTION = frozenset(
-    {
-        "schema",
-        "catalogue",
-        "languages",
-        "ladders",
-        "bases",
-        "collections",
-        "local_collections",
-        "parallel_texts",
-        "supervised",
-    }
+    {"schema", "catalogue", "languages", "ladders", "bases", "published_bases", "collections"}
+    | {"local_collections", "parallel_texts", "supervised"}
 )
 """Modules of ``studies`` that studies are made of."""
 

@@ -5,13 +5,15 @@ Question
     optimal transport and by pooled vectors. Every language is once at full exposure and once at a tenth of it. How does
     the loss that low exposure causes move with size under transport, beyond how it moves under pooled vectors?
 Languages
-    Swahili and Telugu are of low resource in CC-100, Bangla and Hindi of mid; Thai, Korean and Arabic of high. They
-    belong to six families and are written in seven scripts. Each has the same number of lines at full exposure.
+    The seven of ``studies.published_bases``: Swahili, Telugu and Somali are of low resource in CC-100, Bangla and Hindi
+    of mid; Korean and Arabic of high. They belong to five families and are written in six scripts. Each has the same
+    number of lines at full exposure.
 Reading of MIRACL
     x -> x as published: queries and passages in one language, both read by the student, in pools of one size and one
-    number of queries for all languages. MIRACL's English topics in other languages, the reading in which the teacher
-    reads the passages, need a file of translations (``studies.collections.miracl_in_english``), which nobody has
-    published; the teacher is therefore asked nothing, and scores are compared as they are.
+    number of queries for all languages. Somali, which MIRACL has not, is asked by CIRAL: the teacher reads English
+    queries, the student passages in Somali, and all of them. MIRACL's English topics in other languages, the reading in
+    which the teacher reads the passages, need a file of translations (``studies.collections.miracl_in_english``), which
+    nobody has published; the teacher is therefore asked nothing, and scores are compared as they are.
 Primary estimand
     The slope, per tenfold non-embedding parameters, of the difference between the two objectives' within-language
     effects of exposure in nDCG@10. Three sizes are too few to fit a law and forecast the largest: the study says how
@@ -26,60 +28,35 @@ Teacher
     ColBERTv2 (arXiv 2112.01488). It reads the English side as documents, so that sentences are neither cut to the
     length of a query nor filled up with masks.
 Status
-    Declared on 2026-11-26; none of its runs has been made. The revisions of the seven archives of OPUS are not known
-    before somebody has fetched them: until they are written here, ``run`` says which they are and stops. Learning rates
-    are the ladder's starting points; none was searched for.
+    Declared on 2026-11-26 with Thai in the place of Somali; version 2026.11.26.1 has the named base of seven languages,
+    shared with the other studies on MIRACL. None of its runs has been made. The revisions of the archives of OPUS, of
+    CIRAL and of FLORES are not known before somebody has fetched them: until they are written in
+    ``studies.published_bases``, ``run`` says which they are and stops. Learning rates are the ladder's starting points;
+    none was searched for.
 """
 
 from ir_measures import R, Success, nDCG
 
-from studies.bases import TRANSPORT_AND_POOLED
-from studies.collections import miracl
 from studies.ladders import XLM_R
-from studies.parallel_texts import NOT_FETCHED, opus
-from studies.schema.axes import cross, rotations, seeds, vary
-from studies.schema.estimand import Compute
-from studies.schema.evaluation import Searched
-from studies.schema.execution import Execution
-from studies.schema.objective import Transport
-from studies.schema.parallel import Filters, ParallelText
-from studies.schema.pool import Pool
-from studies.schema.published_teacher import PublishedTeacher, Side
+from studies.published_bases import (
+    COLLECTIONS,
+    LARGER_ON,
+    MIRACL_COMPUTE,
+    MIRACL_SEVEN,
+    OPTICAL_MIRACL,
+    SIZE_BY_OBJECTIVE,
+    SIZES,
+    SMALLEST_ON,
+    queries_of,
+)
 from studies.schema.record import Role
-from studies.schema.run import Optimiser, Precision, Schedule, Student
 from studies.schema.study import Law, ResourceEffect, Scale, Study
 from studies.supervised import late_interaction, marco_triples
 
-LANGUAGES = ("sw", "ko", "te", "ar", "bn", "th", "hi")
-"""Neighbours fall into opposite halves of a rotation, so that each half holds low and high resource."""
-
-LINES = 200_000
-"""Of each language at full exposure."""
-
-COLLECTIONS = tuple(miracl(language) for language in LANGUAGES)
-
-COLBERT = PublishedTeacher(
-    checkpoint="colbert-ir/colbertv2.0",
-    revision="c1e84128e85ef755c096a95bdb06b47793b13acf",
-    token_size=128,
-    lines=Side.DOCUMENT,
-)
-
-LINES_WITH_ENGLISH = ParallelText(
-    corpora=tuple(opus("NLLB", *sorted((language, "en")), revision=NOT_FETCHED) for language in LANGUAGES),
-    filters=Filters(most_characters=250),
-    lines=LINES * len(LANGUAGES),
-    exponent=1.0,
-    seed=0,
-    caps=tuple((f"{language}-en", LINES) for language in LANGUAGES),
-    kept_out=COLLECTIONS,
-)
-
-_SMALLEST, _RATE = XLM_R.rungs[0]
-_RUNGS = ("xlm-r-base", "xlm-r-large", "xlm-r-xl")
+_RUNG, _RATE = XLM_R.rungs[0]
 
 TRANSLATE_TRAIN = late_interaction(
-    _SMALLEST,
+    _RUNG,
     _RATE,
     (marco_triples("ar", "ar"), marco_triples("hi", "hi")),
     triples=1_000_000,
@@ -91,45 +68,21 @@ STUDY = Study(
     name="gap_by_size_miracl",
     version="2026.11.26.1",
     question="Does the gap on MIRACL close as the student grows, and how much of that is optimal transport's doing?",
-    base=Student(
-        teacher=COLBERT,
-        rung=_SMALLEST,
-        bitext=LINES_WITH_ENGLISH,
-        objective=Transport(epsilon=0.03),
-        optimiser=Optimiser(learning_rate=_RATE),
-        schedule=Schedule(steps=10_000, warmup_steps=1_000),
-        global_batch=512,
-        precision=Precision.BF16,
-        dropout=0.0,
-        seed=0,
-    ),
-    axes=cross(
-        XLM_R.axis(*_RUNGS),
-        vary("objective", "objective", TRANSPORT_AND_POOLED),
-        rotations(2, LANGUAGES, low=0.1),
-        seeds(1),
-    ),
+    base=OPTICAL_MIRACL,
+    axes=SIZE_BY_OBJECTIVE,
     measures=(nDCG @ 10, R @ 100, Success @ 1),
     estimand=ResourceEffect(
         measure=nDCG @ 10,
         scale=Scale.RAW,
         reference="ot",
         against="pooled-mse",
-        compute=Compute(student_tokens=32.0, teacher_tokens=32.0, iterations=55.0),
+        compute=MIRACL_COMPUTE,
     ),
     law=Law.CONSTANT,
-    hold_out=_RUNGS[-1],
+    hold_out=SIZES[-1],
     rivals=(Role.UNTRAINED, Role.TRANSLATE_TRAIN),
     supervised=((Role.TRANSLATE_TRAIN, TRANSLATE_TRAIN),),
-    retrieval=tuple(
-        Searched(collection=collection, split="dev", pool=Pool(queries=200, size=20_000)) for collection in COLLECTIONS
-    ),
-    execution=Execution(workers=1, gpus_per_worker=1, micro_batch=256),
-    executions=(
-        ("xlm-r-large", Execution(workers=4, gpus_per_worker=1, micro_batch=128)),
-        (
-            "xlm-r-xl",
-            Execution(workers=8, gpus_per_worker=1, micro_batch=64, zero_stage=3, gradient_checkpointing=True),
-        ),
-    ),
+    retrieval=tuple(queries_of(language) for language in MIRACL_SEVEN),
+    execution=SMALLEST_ON,
+    executions=LARGER_ON,
 )

@@ -152,4 +152,5 @@ def _score(found: EpsilonFindings, values_E: Floats) -> Floats:
     """From the declared scale back to a score."""
     if DECLARED[found.asked.scale] == "raw":
         return values_E
+    assert found.teacher is not None
     return np.asarray(found.teacher.point / (1.0 + np.exp(-values_E)))

@@ -5,12 +5,14 @@ layer of its backbone and without special tokens; the projection into the teache
 distillation, takes no part. Sentences i = 1..Q are held out and stand in English and in one language.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
 from typing import Any, TypeVar
 
+from studies.schema.added import ADDED
 from studies.schema.checks import at_least
+from studies.schema.parallel import Corpus
 
 
 class AlignmentMeasure(StrEnum):
@@ -18,7 +20,8 @@ class AlignmentMeasure(StrEnum):
 
     ``clca_token_ot``: (raw - random) / (1 - random), where raw is the mean over i of <P, cos> between the tokens of i
     in English and in the language, P being the entropic plan between uniform marginals; random is the same for i in
-    English and another sentence in the language that shares no name with it. About 0 where nothing is aligned.
+    English and another sentence in the language that shares no name with it; of published text, the one that is
+    half of the text away. About 0 where nothing is aligned.
     ``clca_mexa``: share of i whose cosine between the means of their token vectors is above every other in its row
     and its column of the Q x Q matrix, English by language (MEXA, arXiv 2410.05873).
     ``clca_rankc``: mean over i of sum_j w_j |top_j in English and in the language| / j, where each side ranks the other
@@ -50,12 +53,15 @@ class Alignment:
 
     ``epsilon`` is that of the plan, in units of 1 - cos, and has to differ from every epsilon that the students are
     trained with. Problems are solved to ``tolerance``, the L1 error of the marginals. ``depth`` is of rankings.
+    ``sentences`` are held-out corpora with English, one for each language; without any, the queries of the embedded
+    collection are read.
     """
 
     epsilon: float
     tolerance: float = 1e-4
     max_iterations: int = 1000
     depth: int = 10
+    sentences: tuple[Corpus, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not (self.epsilon > 0 and isfinite(self.epsilon)):
@@ -63,6 +69,19 @@ class Alignment:
         if not 0 < self.tolerance < 1:
             raise ValueError(f"Alignment.tolerance is {self.tolerance}; it is a marginal error between 0 and 1")
         at_least(self, 1, "max_iterations", "depth")
+        for corpus in self.sentences:
+            if corpus.held_out is None or corpus.target != "en":
+                raise ValueError(
+                    f"alignment is measured on corpus {corpus.name} of {corpus.pair}, which is "
+                    f"{'held out' if corpus.held_out else 'not held out'}; name held-out corpora with English"
+                )
+        if len({corpus.source for corpus in self.sentences}) != len(self.sentences):
+            raise ValueError("alignment is measured on two corpora of one language; name one for each")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of published sentences."""
+        return tuple(corpus.source for corpus in self.sentences)
 
 
 def column_name(column: str, stage: Stage) -> str:

@@ -12,7 +12,6 @@ from studies.schema.execution import Execution
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     Architecture,
-    Bitext,
     LookUp,
     ModelType,
     Precision,
@@ -205,11 +204,7 @@ def training_flops(run: Run, *, tokens_per_example: float) -> float:
         case unknown:
             assert_never(unknown)
     per_token = 6 * (parameters_of(run).non_embedding + read) + 12 * attentions * width * tokens_per_example
-    again = (
-        run.bitext.direct_lines / run.bitext.total_lines / 3
-        if isinstance(run, Student) and isinstance(run.bitext, Bitext)
-        else 0.0
-    )
+    again = run.bitext.direct_lines / run.bitext.total_lines / 3 if isinstance(run, Student) else 0.0
     return per_token * tokens_per_example * (1 + again) * run.global_batch * run.schedule.steps
 
 

@@ -13,6 +13,7 @@ from studies.schema.checks import above_zero
 from studies.schema.cost import training_flops
 from studies.schema.objective import Objective, Transport, WeightedSum
 from studies.schema.objective_cost import objective_flops
+from studies.schema.parallel import ParallelText
 from studies.schema.run import Student
 
 
@@ -182,7 +183,8 @@ class UnseenDegradation:
     has lines; in every other exactly one has none. ``reference`` and ``against`` are labels of objectives: the primary
     contrast is the mean degradation under the first minus that under the second. With ``compute``, students have the
     same FLOPs. In the rotation ``direct``, where there is one, the study's pairs have lines of their own: for these,
-    ``trained`` is the level at which both languages were seen with English alone.
+    ``trained`` is the level at which both languages were seen with English alone. Languages of ``apart``, which
+    pretraining has not seen either, are withheld like the others and stand beside the contrast, not in it.
     """
 
     measure: Measure
@@ -191,6 +193,7 @@ class UnseenDegradation:
     trained: str
     direct: str | None = None
     compute: Compute | None = None
+    apart: tuple[str, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if self.reference == self.against:
@@ -259,8 +262,16 @@ def alignment_of(estimand: Estimand) -> Alignment | None:
 
 
 def check_alignment(alignment: Alignment, students: Mapping[str, Student]) -> None:
-    """Raise ValueError if a student, by what it is called, is trained at the epsilon that alignment is measured at."""
+    """Raise ValueError if a student, by what it is called, is trained at the epsilon that alignment is measured at, or
+    on what it is measured on."""
     for name, run in students.items():
+        kept_out = run.bitext.kept_out_text if isinstance(run.bitext, ParallelText) else ()
+        for corpus in alignment.sentences:
+            if corpus not in kept_out:
+                raise ValueError(
+                    f"alignment of {name} is measured on {corpus.name}, whose sentences may be lines of its bitext; "
+                    "name the corpus in ParallelText.kept_out_text"
+                )
         if alignment.epsilon in _epsilons(run.objective):
             raise ValueError(
                 f"{name} is trained on transport at epsilon {alignment.epsilon}, and measured at it alignment would be "

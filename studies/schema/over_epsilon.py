@@ -5,8 +5,16 @@ from dataclasses import replace
 
 from studies.schema.estimand import EpsilonOptimum
 from studies.schema.objective import Objective, Solver, Transport
+from studies.schema.parallel import ParallelText
 from studies.schema.record import FULL_EXPOSURE
 from studies.schema.run import Bitext, Optimiser, Student
+
+
+def shares_of(bitext: Bitext | ParallelText) -> dict[str, float]:
+    """The share of its lines that each language gets."""
+    if isinstance(bitext, Bitext):
+        return dict(bitext.exposure)
+    return {language: bitext.exposure_of(language) for language in bitext.languages}
 
 
 def check_epsilons(estimand: EpsilonOptimum, students: Sequence[tuple[str, str, Student]]) -> None:
@@ -21,12 +29,7 @@ def check_epsilons(estimand: EpsilonOptimum, students: Sequence[tuple[str, str, 
             raise ValueError(
                 f"objective {objective!r} has two epsilons or learning rates; tie one of each to its label"
             )
-        if not isinstance(run.bitext, Bitext):
-            raise ValueError(
-                f"objective {objective!r} is trained on {type(run.bitext).__name__}; a curve over epsilon is read on "
-                "the embedded collection's Bitext alone"
-            )
-        shares = dict(run.bitext.exposure)
+        shares = shares_of(run.bitext)
         if bitext in estimand.joint:
             for language, share in shares.items():
                 sides.setdefault(language, set()).add(share >= FULL_EXPOSURE)

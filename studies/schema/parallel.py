@@ -117,7 +117,8 @@ class ParallelText:
     A pair with n lines left, at most its cap, gets a share of n to the ``exponent`` (arXiv 1911.02116): 1 draws pairs
     as they are, 0 all alike. What a small pair cannot fill goes to the others. ``seed`` decides which lines are drawn.
     Of its lines a language gets the share that ``exposure`` names, all where none is named; a smaller share is part of
-    every larger one. A line with a query of ``kept_out`` on either side, unless of a training split, is dropped.
+    every larger one. A line with a query of ``kept_out`` on either side, unless of a training split, is dropped, and so
+    is one with a sentence of ``kept_out_text``, corpora that are held out.
     """
 
     corpora: tuple[Corpus, ...]
@@ -128,6 +129,7 @@ class ParallelText:
     caps: tuple[tuple[str, int], ...] = ()
     exposure: tuple[tuple[str, float], ...] = field(default=(), metadata=ADDED)
     kept_out: tuple[Collection, ...] = field(default=(), metadata=ADDED)
+    kept_out_text: tuple[Corpus, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not self.corpora or len({corpus.name for corpus in self.corpora}) != len(self.corpora):
@@ -138,6 +140,9 @@ class ParallelText:
                     f"corpus {corpus.name} is kept for {corpus.held_out}; training on it would void that measurement, "
                     "leave it out"
                 )
+        for corpus in self.kept_out_text:
+            if corpus.held_out is None:
+                raise ValueError(f"corpus {corpus.name} is kept out of training and not held out; say what it is for")
         if self.lines < 1 or not 0 <= self.exponent <= 1 or not 0 <= self.seed < 2**64:
             raise ValueError(
                 f"ParallelText has lines {self.lines}, exponent {self.exponent}, seed {self.seed}; lines are at least "
@@ -160,13 +165,36 @@ class ParallelText:
 
     @property
     def pairs(self) -> tuple[str, ...]:
-        """The pairs, in the order of the corpora."""
-        return tuple(dict.fromkeys(corpus.pair for corpus in self.corpora))
+        """The pairs with English, then the others, each in the order of the corpora."""
+        found = dict.fromkeys(corpus.pair for corpus in self.corpora)
+        return tuple(sorted(found, key=lambda pair: pair in self._direct_pairs))
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that a student reads, in the order of the corpora."""
         return tuple(dict.fromkeys(corpus.source for corpus in self.corpora))
+
+    @property
+    def direct(self) -> tuple[tuple[str, str], ...]:
+        """The pairs without English: what a student reads, and the language beside it."""
+        return tuple(dict.fromkeys((each.source, each.target) for each in self.corpora if each.target != "en"))
+
+    @property
+    def total_lines(self) -> int:
+        """Lines of all pairs together, where corpora have as many as their caps."""
+        return min(self.lines, sum(map(self._most_of, self.pairs)))
+
+    @property
+    def direct_lines(self) -> int:
+        """Those of them without English."""
+        return sum(map(self._most_of, self._direct_pairs))
+
+    @property
+    def _direct_pairs(self) -> tuple[str, ...]:
+        return tuple(f"{source}-{target}" for source, target in self.direct)
+
+    def _most_of(self, pair: str) -> int:
+        return round(dict(self.caps).get(pair, self.lines) * self.exposure_of(pair.partition("-")[0]))
 
     def exposure_of(self, language: str) -> float:
         """The share of its lines that a language gets."""

@@ -136,8 +136,9 @@ RUN_ARTIFACT = "run.json"
 STUDY_ARTIFACT = "study.json"
 EVALUATION_ARTIFACTS = "evaluation"
 TRANSLATIONS_FILE = "translations.tsv"
-EVALUATION_FILES = ("measures.json", "per_query.parquet", "run.trec.gz", TRANSLATIONS_FILE)
-"""Translations are there where queries were translated."""
+ALIGNMENT_FILE = "alignment.parquet"
+EVALUATION_FILES = ("measures.json", "per_query.parquet", "run.trec.gz", TRANSLATIONS_FILE, ALIGNMENT_FILE)
+"""Translations are there where queries were translated, alignment where that of published sentences was measured."""
 
 VALIDATION = "validation."
 """Before a measure's name: its mean on validation queries, taken during training."""

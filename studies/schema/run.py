@@ -515,10 +515,12 @@ def _check_parallel(student: Student, lines: ParallelText) -> None:
             "marginals idf need the tokens of the teacher's own lines, which a published checkpoint keeps to itself; "
             "use uniform marginals"
         )
-    for corpus in lines.corpora:
-        if corpus.target != ENGLISH:
+    for source, target in lines.direct:
+        with_english = [corpus.source for corpus in lines.corpora if corpus.target == ENGLISH]
+        if not {source, target} <= set(with_english) or not (lines.exposure_of(source) and lines.exposure_of(target)):
             raise ValueError(
-                f"corpus {corpus.name} is of {corpus.pair}, and the teacher reads English; give it lines with English"
+                f"a corpus is of {source}-{target}, and the teacher reads English; give both lines with English, so "
+                "that the student's own vectors of one can be a target for the other"
             )
 
 

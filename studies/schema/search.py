@@ -11,11 +11,14 @@ from typing import Any, assert_never
 
 from ir_measures.measures import Measure
 
+from studies.schema.asked import is_english
 from studies.schema.axes import accepted, assign
-from studies.schema.evaluation import Evaluation, Split
+from studies.schema.evaluation import Evaluation, Searched, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical
-from studies.schema.run import Rung, Student, Teacher
+from studies.schema.parallel import ParallelText
+from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.run import Rung, Student
 from studies.schema.study import check_batches
 
 DIGITS = 4
@@ -123,6 +126,9 @@ class Search:
     Trials are scored on validation queries, at the milestones of ``halving`` (without it none is given up) and at their
     end. ``verify`` is written last, when the smaller rungs' report has said what to try on a larger one, which need not
     be one of ``rungs``: it adds its trials, and like their number it is no part of the recipe.
+
+    A search from a student of published text asks the collections of ``retrieval``, their training queries or others
+    that no study concludes from; no trial of it is given up, since nothing is searched while a student is trained.
     """
 
     name: str
@@ -140,6 +146,7 @@ class Search:
     depth: int = 100
     split: Split = Split.VALIDATION
     execution: Execution = field(default_factory=lambda: Execution(workers=1))
+    retrieval: tuple[Searched, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.startswith(PREFIX):
@@ -149,11 +156,7 @@ class Search:
                 f"search {self.name} would choose by {self.split} queries, and every later score on them would be "
                 f"optimistic; leave split at {Split.VALIDATION}"
             )
-        if not isinstance(self.base.teacher, Teacher):
-            raise ValueError(
-                f"search {self.name} starts from a student of a published teacher, and a search asks validation "
-                "queries of the embedded collection; search there, or compare settings in a study"
-            )
+        _check_asked(self)
         _ = self.evaluation
         self._check_budget()
         _check_space(self)
@@ -192,7 +195,17 @@ class Search:
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(measures=(self.measure,), depth=self.depth, split=self.split)
+        return Evaluation(measures=(self.measure,), depth=self.depth, split=self.split, retrieval=self.retrieval)
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the teacher answers queries, with which trials are compared; a published one reads English alone."""
+        return not isinstance(self.base.teacher, PublishedTeacher) or any(map(is_english, self.retrieval))
+
+    @property
+    def evaluator_gpus(self) -> int:
+        """GPUs that trials are scored with: published collections are read by students as large as those trained."""
+        return min(1, self.execution.gpus_per_worker) if self.retrieval else 0
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -241,7 +254,8 @@ def run_of(search: Search, rung: Rung, values: Mapping[str, Value]) -> Student:
 
 def recipe(search: Search) -> dict[str, Json]:
     """What is recorded of a search under its version, and may not change under it."""
-    return {
+    asked: dict[str, Json] = {"retrieval": canonical(search.retrieval)} if search.retrieval else {}
+    return asked | {
         "name": search.name,
         "version": search.version,
         "base": canonical(search.base),
@@ -282,6 +296,29 @@ def _check_bounds(domain: LogUniform | Uniform) -> None:
     for bound in (domain.low, domain.high):
         if stable(bound) != bound:
             raise ValueError(f"bound {bound} has more than {DIGITS} significant digits; write {stable(bound)}")
+
+
+def _check_asked(search: Search) -> None:
+    text = search.base.bitext
+    if isinstance(text, ParallelText) is not bool(search.retrieval):
+        raise ValueError(
+            f"search {search.name} starts from a student of {type(text).__name__} and asks {len(search.retrieval)} "
+            "collections; students of published text are asked at least one, others the embedded collection: give or "
+            "leave out retrieval"
+        )
+    if not isinstance(text, ParallelText):
+        return
+    if search.halving is not None:
+        raise ValueError(
+            f"search {search.name} would give trials up by what published collections score while a student is "
+            "trained, and these are searched when it has ended; leave halving out"
+        )
+    for searched in search.retrieval:
+        if searched.collection not in text.kept_out:
+            raise ValueError(
+                f"search {search.name} asks {searched.collection.name}, whose queries may be lines of its parallel "
+                "text; name the collection in ParallelText.kept_out"
+            )
 
 
 def _check_space(search: Search) -> None:

@@ -174,8 +174,14 @@ class Study:
                 "it out"
             )
         _ = self.evaluation
+        between = tuple(each.collection.pair for each in self.retrieval if each.is_between)
+        if self.retrieval and set(self.pairs) != {(pair.query, pair.document) for pair in between}:
+            raise ValueError(
+                f"study {self.name} has pairs {', '.join(map(pair_name, self.pairs)) or 'none'} and asks "
+                f"{len(between)} collections between two languages other than English; name a collection for each pair"
+            )
         known = self.base.teacher.collection.languages if isinstance(self.base.teacher, Teacher) else ()
-        for pair in self.pairs:
+        for pair in () if self.retrieval else self.pairs:
             if len(set(pair)) != 2 or not set(pair) <= set(known):
                 raise ValueError(
                     f"pair {pair_name(pair)} is not of two languages of the embedded collection: {', '.join(known)}"
@@ -188,7 +194,7 @@ class Study:
             rivals=self.rivals,
             translator=self.translator,
             supervised=dict(self.supervised),
-            scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect) else Scale.RAW,
+            scale=self.estimand.scale if isinstance(self.estimand, ResourceEffect | EpsilonOptimum) else Scale.RAW,
         )
         labels = dict.fromkeys(point.labels.rung for point in points)
         for name, _ in self.executions:
@@ -214,7 +220,7 @@ class Study:
             depth=self.depth,
             split=self.split,
             alignment=alignment_of(self.estimand),
-            pairs=self.pairs,
+            pairs=() if self.retrieval else self.pairs,
             retrieval=self.retrieval,
         )
 
@@ -269,12 +275,12 @@ def expand(study: Study) -> tuple[Point, ...]:
     return tuple(points.values())
 
 
-def bitexts(points: Iterable[Point]) -> dict[str, Bitext]:
+def bitexts(points: Iterable[Point]) -> dict[str, Bitext | ParallelText]:
     """The students' bitext in each rotation, by its label; ValueError where it depends on another axis too."""
-    found: dict[str, Bitext] = {}
+    found: dict[str, Bitext | ParallelText] = {}
     for point in points:
         if point.role is Role.STUDENT:
-            bitext = _embedded(_student(point).bitext)
+            bitext = _student(point).bitext
             if found.setdefault(point.labels.rotation, bitext) != bitext:
                 raise ValueError(f"students of rotation {point.labels.rotation} differ in bitext; give them one")
     return found
@@ -347,7 +353,7 @@ def _pretraining(student: Point) -> Point | None:
 def _embedded(bitext: Bitext | ParallelText) -> Bitext:
     if isinstance(bitext, ParallelText):
         raise ValueError(
-            "a dictionary, a translator of one's own and withheld languages are read off the embedded collection's "
+            "a dictionary and a translator of one's own are made of the embedded collection's "
             f"lines alone; with parallel text leave the rival {Role.DICTIONARY} out, and name a PublishedTranslator"
         )
     return bitext

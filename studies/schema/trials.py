@@ -98,10 +98,11 @@ def read_ledger(path: Path) -> Ledger:
 
 
 def points_of(search: Search, storage: Storage) -> tuple[Point, ...]:
-    """The runs of a search so far, each once: its teacher, then the trials in order."""
+    """The runs of a search so far, each once: its teacher where that is asked anything, then the trials in order."""
     found: dict[str, Point] = {}
     teacher = search.base.teacher
-    found[run_key(teacher)] = Point(key=run_key(teacher), run=teacher, role=Role.TEACHER, labels=Labels())
+    if search.asks_teacher:
+        found[run_key(teacher)] = Point(key=run_key(teacher), run=teacher, role=Role.TEACHER, labels=Labels())
     for trial in read_ledger(storage.ledger(search.name, search.version)).trials:
         if trial.key is not None:
             found.setdefault(trial.key, point_of(search, trial))

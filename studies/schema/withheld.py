@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from studies.schema.estimand import UnseenDegradation
 from studies.schema.evaluation import Pair
+from studies.schema.parallel import ParallelText
 from studies.schema.run import Bitext
 
 TOLERANCE = 0.01
@@ -11,7 +12,7 @@ TOLERANCE = 0.01
 
 
 def withheld_by(
-    estimand: UnseenDegradation, bitexts: Mapping[str, Bitext], pairs: Sequence[Pair] = ()
+    estimand: UnseenDegradation, bitexts: Mapping[str, Bitext | ParallelText], pairs: Sequence[Pair] = ()
 ) -> dict[str, str]:
     """The language without lines in each rotation that withholds one, from the rotations' bitexts by label.
 
@@ -21,7 +22,7 @@ def withheld_by(
     found: dict[str, str] = {}
     total = bitexts[estimand.trained].total_lines
     for label, bitext in bitexts.items():
-        without = [language for language, share in bitext.exposure if share == 0.0]
+        without = _without(bitext, bitexts[estimand.trained])
         expected = 0 if label in (estimand.trained, estimand.direct) else 1
         if len(without) != expected:
             raise ValueError(
@@ -43,7 +44,20 @@ def withheld_by(
             if language in found.values():
                 raise ValueError(f"two rotations withhold {language}; give each language one")
             found[label] = language
+    if not set(estimand.apart) < set(found.values()):
+        raise ValueError(
+            f"{', '.join(estimand.apart)} stand apart of {', '.join(found.values())}; name some of those "
+            "withheld, not all"
+        )
     return found
+
+
+def _without(bitext: Bitext | ParallelText, trained: Bitext | ParallelText) -> list[str]:
+    """The languages on no side of any line, of those that are trained on elsewhere."""
+    if isinstance(bitext, Bitext) or isinstance(trained, Bitext):
+        return [language for language, share in bitext.exposure if share == 0.0]
+    read = {language for corpus in bitext.corpora for language in (corpus.source, corpus.target)}
+    return [each for each in trained.languages if each not in read or bitext.exposure_of(each) == 0.0]
 
 
 def _spell(pairs: Sequence[Pair]) -> str:

@@ -45,6 +45,24 @@ def found(runs: list[RunRecord]) -> Aligned:
     return find_alignment(ASKED, runs, LANGUAGES, RESAMPLING)
 
 
+def test_sentences_of_their_own_are_read_in_the_place_of_queries(runs: list[RunRecord], found: Aligned) -> None:
+    """Published text is measured on sentences that are no queries: other rows, and none of the retrieval measures."""
+    apart = []
+    for run in runs:
+        if run.queries is None or run.role != "student":
+            apart.append(run)
+            continue
+        columns = {name: values for name, values in run.queries.scores.items() if name.startswith("clca_")}
+        others = {name: values for name, values in run.queries.scores.items() if name not in columns}
+        sentences = replace(run.queries, scores=columns)
+        apart.append(replace(run, sentences=sentences, queries=replace(run.queries, scores=others)))
+    again = find_alignment(ASKED, apart, LANGUAGES, RESAMPLING)
+    assert again.primary.slope == found.primary.slope
+    silent = [replace(run, sentences=None) for run in apart]
+    with pytest.raises(ValueError, match="was evaluated without clca_"):
+        find_alignment(ASKED, silent, LANGUAGES, RESAMPLING)
+
+
 @pytest.mark.parametrize("measure", AlignmentMeasure)
 def test_effect_of_exposure_on_the_improvement_is_the_planted_one(found: Aligned, measure: AlignmentMeasure) -> None:
     for strand in found.strands:

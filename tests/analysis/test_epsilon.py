@@ -13,10 +13,12 @@ from analysis.bootstrap import Resampling
 from analysis.declared import DeclaredOptimum, declared, declared_comparison, declared_optimum
 from analysis.epsilon import EpsilonFindings, find_optima
 from analysis.epsilon_report import epsilon_report
+from analysis.epsilon_result import document
 from analysis.epsilon_words import answer, caveats, change_of_mind, contrasts_table, pairs_table, solver_table
 from analysis.frame import RunRecord
 from analysis.peak import NoPeak, Peak
 from analysis.result import loads
+from studies.schema.estimand import EpsilonOptimum, Scale
 from tests.analysis import synthetic
 
 STUDY = synthetic.optima()
@@ -92,6 +94,24 @@ def test_optimum_on_the_edge_is_refused_and_the_grid_still_speaks() -> None:
     )
     assert "optimum on both sides" in change_of_mind(refused)
     assert contrasts_table(refused).rows[0][3] == "refused"
+
+
+def test_optima_of_scores_as_they_are_need_no_teacher(tmp_path: Path) -> None:
+    assert isinstance(STUDY.estimand, EpsilonOptimum)
+    study = replace(STUDY, estimand=replace(STUDY.estimand, scale=Scale.RAW))
+    asked = declared_optimum(study)
+    records = synthetic.records(study, APART)
+    without = [records[point.key] for point in asked.points if point.role != "teacher"]
+    read = find_optima(asked, without, RESAMPLING)
+    assert read.teacher is None
+    assert read.num_clipped == 0
+    assert isinstance(read.primary.upper.peak, Peak)
+    assert isinstance(read.primary.lower.peak, Peak)
+    # Planted apart by 0.6 decades on the logit; the score is a function of it that rises.
+    assert read.primary.difference.point > 0.3  # type: ignore[union-attr]
+    assert document(read, source="memory")["teacher"] == {asked.measure: None}
+    with pytest.raises(ValueError, match="has 0 teachers"):
+        find_optima(ASKED, without, RESAMPLING)
 
 
 def test_epsilon_whose_solver_did_not_converge_is_in_no_fit_but_in_the_table() -> None:

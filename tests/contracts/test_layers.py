@@ -16,6 +16,7 @@ FOUNDATIONS = tuple(
         "languages",
         "ladders",
         "bases",
+        "published_bases",
         "catalogue",
         "collections",
         "local_collections",

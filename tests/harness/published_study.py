@@ -13,9 +13,11 @@ from harness.data.records import revision_of_files
 from harness.encoders import build
 from harness.export import write_model
 from harness.published_files import content_revision
+from studies.clca_by_size_miracl import STUDY as ALIGNED
 from studies.collections import miracl
-from studies.gap_by_size_miracl import LANGUAGES, STUDY
-from studies.parallel_texts import opus
+from studies.gap_by_size_miracl import STUDY
+from studies.parallel_texts import nllb, opus
+from studies.published_bases import MIRACL_SEVEN
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.collection import (
     Collection,
@@ -36,7 +38,9 @@ from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import Role
 from studies.schema.run import Rung, Schedule, Student
-from studies.schema.study import ResourceEffect, Study
+from studies.schema.search import LogUniform, Parameter, Search
+from studies.schema.study import AlignmentImprovement, ResourceEffect, Study, expand
+from studies.search_epsilon_by_pair_miracl import SEARCH
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder
 from tests.harness.published_layouts import four_columns, publish_miracl_passages, publish_split, tsv, write
 
@@ -46,6 +50,8 @@ LINES = 700
 """Of each language: 480 are watched, the others trained on."""
 
 PASSAGES, QUERIES = 60, 10
+SENTENCES = 40
+DIRECT = 400
 WIDTHS = (16, 32)
 
 SMALL = Execution(workers=2, micro_batch=16, zero_stage=3, log_every=5, checkpoint_every=20)
@@ -78,17 +84,77 @@ def write_world(folder: Path, data: Path) -> None:
     write_teacher(folder)
     for place, language in enumerate(PAIR):
         english, source = sentences(10 + place, LINES), sentences(20 + place, LINES)
-        english += topics_of("en", "dev").values()
-        source += topics_of(language, "dev").values()
+        english += [*topics_of("en", "dev").values(), *held_out_sentences("en")]
+        source += [*topics_of(language, "dev").values(), *held_out_sentences("sw")]
         write(data / "NLLB" / f"{language}.txt", "".join(f"{line}\n" for line in source))
         write(data / "NLLB" / f"{language}.en.txt", "".join(f"{line}\n" for line in english))
     for language in PAIR:
         _publish_miracl(language)
+    for language in ("en", *PAIR):
+        write(data / "flores" / f"{language}.devtest", "".join(f"{line}\n" for line in held_out_sentences(language)))
     write(data / "local" / "docs.tsv", tsv([(f"d{place}", text) for place, text in enumerate(passages_of("en"))]))
     write(data / "local" / "topics.tsv", tsv(list(topics_of("en", "dev").items())))
     write(data / "local" / "qrels.txt", four_columns([(str(place), f"d{place}", 1) for place in range(QUERIES)]))
     for language in PAIR:
         write(data / "local" / f"topics.{language}.tsv", tsv(list(topics_of(language, "dev").items())))
+
+
+def held_out_sentences(language: str) -> list[str]:
+    """As many in every language; those in Telugu are the English ones."""
+    return sentences(32 if language == "sw" else 31, SENTENCES, words=6)
+
+
+def small_search(folder: Path, data: Path) -> Search:
+    """The declared search with its paths and sizes replaced, over epsilon alone; its first trial is a student of
+    ``small_study``."""
+    first = next(point.run for point in expand(small_study(folder, data)) if point.role is Role.STUDENT)
+    assert isinstance(first, Student)
+    return replace(
+        SEARCH,
+        name="search_small_miracl",
+        base=first,
+        space=(Parameter(name="epsilon", path="objective.epsilon", domain=LogUniform(low=0.01, high=0.1)),),
+        trials=2,
+        first=({"epsilon": 0.03}, {"epsilon": 0.1}),
+        retrieval=tuple(
+            replace(searched, collection=small_miracl(searched.language), pool=Pool(queries=8, size=40))
+            for searched in SEARCH.retrieval
+            if searched.language in PAIR
+        ),
+        execution=replace(SMALL, zero_stage=2),
+    )
+
+
+def direct_text(data: Path, text: ParallelText) -> ParallelText:
+    """A text with lines of Swahili and Telugu beside its own; both sides are one sentence."""
+    declared = nllb("sw", "te", names=("swh_Latn", "tel_Telu"), revision=text.corpora[0].revision)
+    files = Moses(source="direct/sw.txt", target="direct/te.txt")
+    for path in (files.source, files.target):
+        write(data / path, "".join(f"{line}\n" for line in sentences(40, DIRECT)))
+    revision = revision_of_files(data, (files.source, files.target))
+    corpus = replace(declared, files=files, least_score=None, revision=revision)
+    # The corpora's order is not that of the lines.
+    return replace(text, corpora=(corpus, *text.corpora), filters=replace(text.filters, keep_identical=True))
+
+
+def small_sentences(data: Path) -> tuple[Corpus, ...]:
+    """Corpora of the alignment that the declared study measures."""
+    assert isinstance(ALIGNED.estimand, AlignmentImprovement)
+    found = []
+    for corpus in ALIGNED.estimand.alignment.sentences:
+        if corpus.source in PAIR:
+            files = Moses(source=f"flores/{corpus.source}.devtest", target="flores/en.devtest")
+            found.append(replace(corpus, files=files, revision=revision_of_files(data, (files.source, files.target))))
+    return tuple(sorted(found, key=lambda corpus: PAIR.index(corpus.source)))
+
+
+def aligned_study(folder: Path, data: Path) -> Study:
+    """The declared study of alignment with its paths and sizes replaced, over the students of ``small_study``."""
+    study = small_study(folder, data, name="small_aligned")
+    assert isinstance(ALIGNED.estimand, AlignmentImprovement)
+    alignment = replace(ALIGNED.estimand.alignment, sentences=small_sentences(data))
+    estimand = replace(ALIGNED.estimand, alignment=alignment, compute=None)
+    return replace(study, estimand=estimand, rivals=ALIGNED.rivals)
 
 
 def write_teacher(folder: Path) -> None:
@@ -122,7 +188,8 @@ def small_text(data: Path, kept_out: Sequence[Collection]) -> ParallelText:
     assert isinstance(declared, ParallelText)
     corpora = tuple(_corpus(data, corpus) for corpus in declared.corpora if corpus.source in PAIR)
     caps = tuple((pair, number) for pair, number in declared.caps if pair.partition("-")[0] in PAIR)
-    return replace(declared, corpora=corpora, caps=caps, kept_out=tuple(kept_out))
+    text = small_sentences(data)
+    return replace(declared, corpora=corpora, caps=caps, kept_out=tuple(kept_out), kept_out_text=text)
 
 
 def _corpus(data: Path, corpus: Corpus) -> Corpus:
@@ -169,7 +236,7 @@ def small_study(folder: Path, data: Path, *, name: str = "small_miracl", is_one_
     With one objective it has half of the runs, and no contrast between objectives. The rival that is trained to
     retrieve is in :mod:`tests.harness.supervised_study`.
     """
-    assert set(PAIR) < set(LANGUAGES)
+    assert set(PAIR) < set(MIRACL_SEVEN)
     asked = tuple(small_miracl(language) for language in PAIR)
     assert isinstance(STUDY.estimand, ResourceEffect)
     estimand = replace(STUDY.estimand, compute=None)

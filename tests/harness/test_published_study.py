@@ -19,7 +19,9 @@ from harness.evaluate import evaluate
 from harness.examples import BitextExamples
 from harness.export import write_model
 from harness.scoring import score
+from harness.sentence_alignment import half_away
 from harness.text_readers import LiveReader
+from studies.schema.alignment import COLUMNS
 from studies.schema.collection import Translator
 from studies.schema.key import run_key
 from studies.schema.objective import PooledMSE
@@ -32,10 +34,16 @@ from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand
 from studies.schema.translation import PublishedTranslator
 from tests.harness.published_study import (
+    DIRECT,
     LINES,
     PAIR,
     QUERIES,
+    SENTENCES,
+    aligned_study,
+    direct_text,
+    held_out_sentences,
     small_study,
+    small_text,
     topics_of,
     translated_study,
     translated_topics,
@@ -110,7 +118,8 @@ def test_no_test_topic_is_a_line_on_either_side_and_what_was_dropped_is_counted(
 ) -> None:
     train, held_out, facts = read_lines
     corpora = facts["corpora"]
-    assert [counts["kept for tests"] for counts in corpora.values()] == [QUERIES, QUERIES]  # type: ignore[index]
+    dropped = [counts["kept for tests"] for counts in corpora.values()]  # type: ignore[index]
+    assert dropped == [QUERIES + SENTENCES, QUERIES + SENTENCES]
     tokenizer = own_tokenizer(student(study).rung)
     seen = {
         tuple(examples.source.ids[begin:end].tolist())
@@ -118,7 +127,7 @@ def test_no_test_topic_is_a_line_on_either_side_and_what_was_dropped_is_counted(
         for begin, end in zip(examples.source.offsets[:-1], examples.source.offsets[1:], strict=True)
     }
     for language in PAIR:
-        asked = topics_of(language, "dev").values()
+        asked = [*topics_of(language, "dev").values(), *held_out_sentences(language)]
         assert not seen & {tuple(tokenizer(text)["input_ids"]) for text in asked}
 
 
@@ -204,7 +213,85 @@ def test_teacher_reads_english_passages_for_everybody_and_english_queries_for_it
 
 def test_originals_of_translated_topics_are_kept_out_of_training_too(translated: Study, place: Storage) -> None:
     facts = materials(place, student(translated), translated.execution, CPU).facts
-    assert [counts["kept for tests"] for counts in facts["corpora"].values()] == [QUERIES, QUERIES]
+    assert [counts["kept for tests"] for counts in facts["corpora"].values()] == [QUERIES + SENTENCES] * 2
+
+
+def test_alignment_of_published_sentences_is_whole_between_copies_and_the_same_where_nothing_was_trained(
+    study: Study, place: Storage, world: Path
+) -> None:
+    aligned = aligned_study(world, place.data())
+    assert {point.key for point in expand(aligned)} < {point.key for point in expand(study)}
+    run = student(aligned)
+    leave_model(place, run)
+    folder = evaluate(place, run, aligned.evaluation)
+    rows = pq.read_table(folder / "alignment.parquet").to_pylist()
+    assert len(rows) == 2 * SENTENCES
+    assert len({row["entity"] for row in rows}) == SENTENCES, "the same English sentence is one cluster"
+    for column in COLUMNS:
+        before, after = ([row[f"{column}.{stage}"] for row in rows] for stage in ("before", "after"))
+        assert before == pytest.approx(after, abs=1e-5)
+    found = json.loads((folder / "measures.json").read_text())["alignment"]
+    # Telugu is a copy of English here.
+    for measure in ("clca_mexa", "clca_rankc"):
+        assert found[f"{measure}.before"]["te"] == pytest.approx(1.0)
+        assert found[f"{measure}.before"]["sw"] < 0.9
+    assert found["clca_token_ot.before"]["te"] > found["clca_token_ot.before"]["sw"]
+    assert set(json.loads((folder / "measures.json").read_text())["measures"]["nDCG@10"]) == set(PAIR)
+
+
+def test_chance_is_another_sentence_far_away() -> None:
+    for number in (2, 5, 1012):
+        found = half_away(number)
+        assert sorted(found.tolist()) == list(range(number))
+        assert min(abs(found - np.arange(number))) >= number // 2
+    with pytest.raises(ValueError, match="give at least two"):
+        half_away(1)
+
+
+def test_sentences_that_alignment_is_measured_on_have_to_be_kept_out(world: Path, place: Storage) -> None:
+    aligned = aligned_study(world, place.data())
+    assert isinstance(aligned.base.bitext, ParallelText)
+    base = replace(aligned.base, bitext=replace(aligned.base.bitext, kept_out_text=()))
+    with pytest.raises(ValueError, match=r"flores-devtest-sw-en, whose sentences may be lines .*kept_out_text"):
+        replace(aligned, base=base)
+
+
+def test_direct_lines_come_last_are_drawn_to_the_students_own_vectors_and_leave_the_others_alone(
+    study: Study, place: Storage, world: Path
+) -> None:
+    english = replace(small_text(place.data(), ()), caps=(), lines=2000)
+    both = direct_text(place.data(), english)
+    run = replace(student(study), objective=PooledMSE())
+    found, alone = (materials(place, replace(run, bitext=text), study.execution, CPU) for text in (both, english))
+    train, without = found.train, alone.train
+    assert isinstance(train, BitextExamples)
+    assert isinstance(without, BitextExamples)
+    assert isinstance(found.held_out, BitextExamples)
+    assert found.facts["direct_lines"] == {"sw": DIRECT - HELD_OUT_LINES // 3}
+    assert train.direct is not None
+    number = len(train.direct.lengths)
+    assert number == DIRECT - HELD_OUT_LINES // 3
+    assert found.held_out.direct is not None
+    assert len(found.held_out.direct.lengths) == HELD_OUT_LINES // 3
+    model = model_of(place, run).eval()
+    with torch.no_grad():
+        # Both sides of these lines are one text, which the student reads alike.
+        own = np.arange(len(train.lengths) - number, len(train.lengths))[:8]
+        assert float(train.loss(model, own, CPU)[0]) == pytest.approx(0.0, abs=1e-6)
+        by_text = {tuple(text_of(without, line)): line for line in range(len(without.lengths))}
+        shared = next(line for line in range(len(train.lengths)) if tuple(text_of(train, line)) in by_text)
+        same = by_text[tuple(text_of(train, shared))]
+        losses = [
+            float(examples.loss(model, np.array([line]), CPU)[0])
+            for examples, line in ((train, shared), (without, same))
+        ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    assert losses[0] > 1e-3
+
+
+def text_of(examples: BitextExamples, line: int) -> list[int]:
+    begin, end = examples.source.offsets[line : line + 2]
+    return list(examples.source.ids[begin:end].tolist())
 
 
 def test_what_is_missing_is_said_at_once_with_its_place(study: Study, place: Storage, tmp_path: Path) -> None:
@@ -214,7 +301,7 @@ def test_what_is_missing_is_said_at_once_with_its_place(study: Study, place: Sto
     teacher = study.base.teacher
     assert isinstance(teacher, PublishedTeacher)
     base = replace(study.base, teacher=replace(teacher, checkpoint=str(tmp_path / "none")))
-    with pytest.raises(ValueError, match="3 things that the study reads are missing") as refused:
+    with pytest.raises(ValueError, match="5 things that the study reads are missing") as refused:
         check_available(empty, [base], study.evaluation)
     said = str(refused.value)
     assert f"{tmp_path}/data has no file NLLB/te.txt; put it there" in said

@@ -15,18 +15,22 @@ from sentence_transformers import MultiVectorEncoder
 
 from analysis.declared import declared
 from analysis.report import report
+from analysis.search_report import search_report
 from harness.collections_read import read
 from harness.drills.results import point_differences
 from harness.evaluation_key import key_of
 from harness.export import export
 from harness.scoring import score
+from harness.trials import closed
 from studies.schema.cost import parameters_of
 from studies.schema.record import Role
 from studies.schema.run import Student
+from studies.schema.search import Search
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.study import Study, expand
-from tests.harness.published_study import small_study, write_world
+from studies.schema.trials import read_ledger
+from tests.harness.published_study import small_search, small_study, write_world
 from tests.integration.starting import Start
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -39,6 +43,14 @@ STUDY = small_study(Path({folder!r}), Path({data!r}), is_one_objective=True)
 """
 
 
+SEARCHED = """
+from pathlib import Path
+from tests.harness.published_study import small_search
+
+SEARCH = small_search(Path({folder!r}), Path({data!r}))
+"""
+
+
 @pytest.fixture
 def home(tmp_path: Path, start: Start) -> tuple[Storage, Study]:
     """The study, run to its end by the command line."""
@@ -47,8 +59,11 @@ def home(tmp_path: Path, start: Start) -> tuple[Storage, Study]:
     (tmp_path / "studies").mkdir()
     text = DECLARED.format(folder=str(folder), data=str(storage.data()))
     (tmp_path / "studies" / "small_miracl.py").write_text(text)
-    command = start(storage, tmp_path / "studies", "run", "small_miracl")
-    assert command.wait() == 0, command.output()
+    text = SEARCHED.format(folder=str(folder), data=str(storage.data()))
+    (tmp_path / "studies" / "search_small_miracl.py").write_text(text)
+    for words in (("run", "small_miracl"), ("search", "search_small_miracl")):
+        command = start(storage, tmp_path / "studies", *words)
+        assert command.wait() == 0, command.output()
     return storage, small_study(folder, storage.data(), is_one_objective=True)
 
 
@@ -67,6 +82,8 @@ def test_study_over_published_data_comes_home(home: tuple[Storage, Study], tmp_p
     assert result["teacher"] == dict.fromkeys(str(measure) for measure in study.measures)
     assert {effect["objective"] for effect in result["effects"]} == {"ot"}
     assert (page.parent / "levels.png").stat().st_size > 10_000
+
+    assert_search_chose_by_other_queries(storage, study, small_search(tmp_path / "world", storage.data()), tmp_path)
 
     point, searched = students[0], study.retrieval[0]
     run = point.run
@@ -93,3 +110,24 @@ def test_study_over_published_data_comes_home(home: tuple[Storage, Study], tmp_p
     for measure in map(str, study.measures):
         mean = np.mean([values[measure] for values in theirs.values()])
         assert mean == pytest.approx(ours[measure][searched.language], abs=1e-3)
+
+
+def assert_search_chose_by_other_queries(storage: Storage, study: Study, search: Search, folder: Path) -> None:
+    """Trials are scored on training queries; the one that the study has trained is read and not repeated."""
+    trials = read_ledger(storage.ledger(search.name, search.version)).trials
+    ends = [closed(search, storage, trial) for trial in trials]
+    assert len(ends) == search.trials
+    assert all(end is not None and end.score is not None for end in ends)
+    assert trials[0].key in {point.key for point in expand(study)}
+    run = search.base
+    asked, chosen_by = (
+        json.loads((storage.evaluation(str(trials[0].key), key_of(run, each)) / "measures.json").read_text())
+        for each in (study.evaluation, search.evaluation)
+    )
+    assert asked["splits"] == dict.fromkeys(asked["queries"], "dev")
+    assert chosen_by["splits"] == dict.fromkeys(asked["queries"], "train")
+    address = f"sqlite:///{storage.mlflow_database()}"
+    result = search_report(search, tracking_uri=address, out=folder / "reports").parent / "result.json"
+    scores = {trial.key: end.score for trial, end in zip(trials, ends, strict=True) if end is not None}
+    best = json.loads(result.read_text())["rungs"][0]["best"]
+    assert scores[best] == max(score for score in scores.values() if score is not None)

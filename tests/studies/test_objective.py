@@ -8,6 +8,8 @@ import pytest
 
 from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.schema.added import ADDED, is_added
+from studies.schema.alignment import Alignment
+from studies.schema.estimand import UnseenDegradation
 from studies.schema.execution import Execution
 from studies.schema.key import canonical, run_key
 from studies.schema.objective import (
@@ -27,6 +29,7 @@ from studies.schema.objective import (
     group_size_of,
     uses_idf,
 )
+from studies.schema.parallel import ParallelText
 from studies.schema.run import Architecture, Student
 from studies.schema.study import check_batches
 
@@ -146,12 +149,15 @@ ADDED_DEFAULTS = {
     },
     Architecture: {"head_size": None, "key_value_heads": None, "type_vocabulary_size": 1},
     Student: {"frozen_embeddings": False, "pretraining": None},
+    ParallelText: {"exposure": [], "kept_out": [], "kept_out_text": []},
+    Alignment: {"sentences": []},
+    UnseenDegradation: {"apart": []},
 }
 """A default that changed would silently give the keys of old runs to others."""
 
 
 @pytest.mark.parametrize("kind", ADDED_DEFAULTS, ids=lambda kind: kind.__name__)
-def test_defaults_of_added_fields_are_those_on_record(kind: type[Transport | Architecture | Student]) -> None:
+def test_defaults_of_added_fields_are_those_on_record(kind: type[Any]) -> None:
     found = {declared.name: canonical(declared.default) for declared in fields(kind) if is_added(declared)}
     assert found == ADDED_DEFAULTS[kind]
 
