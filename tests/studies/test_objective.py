@@ -8,6 +8,7 @@ import pytest
 
 from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.schema.added import ADDED, is_added
+from studies.schema.batches import check_batches
 from studies.schema.execution import Execution
 from studies.schema.key import canonical, run_key
 from studies.schema.objective import (
@@ -28,7 +29,6 @@ from studies.schema.objective import (
     uses_idf,
 )
 from studies.schema.run import Architecture, Student
-from studies.schema.study import check_batches
 
 OT = Transport(epsilon=0.03)
 OBJECTIVES: tuple[Objective, ...] = (
