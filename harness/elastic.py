@@ -5,7 +5,9 @@ narrowed here to those that do. Ray has no public way to give a trainer another 
 of Ray 2.60.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -19,6 +21,14 @@ from ray.train.v2._internal.execution.scaling_policy import (
 from ray.train.v2._internal.util import time_monotonic
 from ray.train.v2.api.config import ScalingConfig
 from ray.train.v2.torch.torch_trainer import TorchTrainer
+
+NOTICE_SECONDS = 120.0
+"""How long Ray waits for a machine that was announced to go at no stated time."""
+
+ENDING_SECONDS = 30.0
+"""How long after that Ray may take to end the group, which it looks at every two seconds."""
+
+POLL_SECONDS = 0.5
 
 
 class ElasticTrainer(TorchTrainer):
@@ -79,15 +89,33 @@ class Notices:
 
     def __init__(self) -> None:
         self._known: frozenset[str] = frozenset()
+        self._over_at = 0.0
 
     def ask(self) -> bool:
         """Whether there is a new notice, the same on every rank; all ranks have to ask, as they wait for one another.
 
-        Who is told saves and trains on: Ray ends the group when the machine is gone, or its time is over, and counts
-        that as a preemption. A group that ended by itself would count as finished or as failed.
+        Who is told saves and trains on: Ray ends the group when the machine's time is over, and counts that as a
+        preemption. A group that ended by itself would count as finished or as failed.
         """
         found = get_preemption_info()
         nodes = frozenset(found.preempted_node_ids) if found is not None else frozenset()
         is_new = not nodes <= self._known
         self._known |= nodes
+        if found is not None and is_new:
+            deadline = found.deadline_ms / 1000 if found.deadline_ms is not None else time.time() + NOTICE_SECONDS
+            self._over_at = deadline + ENDING_SECONDS
         return is_new
+
+    @contextmanager
+    def outlasted(self) -> Iterator[None]:
+        """Within, what breaks under notice is told only after the machine's time is over, when Ray has ended the group.
+
+        A rank that complains of a lost neighbour before would make a failure of the preemption. torch's complaints are
+        RuntimeErrors; those of others, and of anything without a notice, pass at once.
+        """
+        try:
+            yield
+        except RuntimeError:
+            while time.time() < self._over_at:
+                time.sleep(POLL_SECONDS)
+            raise

@@ -154,11 +154,13 @@ def train(storage: Storage, task: Task) -> None:
     try:
         start = checkpoint.restore(engine, storage.checkpoints(task.key), seed=task.run.seed)
         began = time.monotonic()
-        with Journal(storage.journal(task.key)) if rank == 0 else nullcontext() as journal:
-            _loop(engine, storage, task, data, journal, start, device)
+        notices = Notices()
+        with notices.outlasted(), Journal(storage.journal(task.key)) if rank == 0 else nullcontext() as journal:
+            _loop(engine, storage, task, data, journal, start, device, notices)
         last = checkpoint.save(engine, storage.checkpoints(task.key), task.run.schedule.steps)
         if rank == 0:
-            facts = {"held_weights": sharding.held_weights(engine.module), **data.facts}
+            held = sharding.held_weights(engine.module)
+            facts = {"workers": world_size, "held_weights": held, **data.facts}
             _finish(storage, task, last, facts, seconds=time.monotonic() - began)
     finally:
         engine.destroy()
@@ -182,6 +184,7 @@ def _loop(
     journal: Journal | None,
     start: int,
     device: torch.device,
+    notices: Notices,
 ) -> None:
     """Steps from ``start`` to the end of the schedule, recording, saving and stopping between them.
 
@@ -192,7 +195,7 @@ def _loop(
     watched = held_out_steps(run.schedule.steps)
     judged = task.milestones.steps if task.milestones else ()
     window = Window()
-    stop, notices = storage.stop_request(task.study), Notices()
+    stop = storage.stop_request(task.study)
     for step in range(start + 1, run.schedule.steps + 1):
         # Asked before the step after a milestone, so that a run restored at one asks again.
         if step - 1 in judged:
