@@ -1,4 +1,7 @@
-"""Whether runs by other numbers of workers end where they would have: sums over other ranks differ by rounding."""
+"""Whether runs by other numbers of workers end where they would have: sums over other ranks differ by rounding.
+
+Comparisons are written so that what is not a number is never near.
+"""
 
 import json
 from collections.abc import Mapping
@@ -43,8 +46,8 @@ def _of_run(expected: Storage, found: Storage, study: Study, point: Point) -> li
         for storage in (expected, found)
     ]
     wrong = [f"{key} state differs"] if states[0] != states[1] else []
-    wrong += [f"{key} journal: {text}" for text in _journal_differences(journal(expected, key), journal(found, key))]
-    wrong += [f"{key} weights: {text}" for text in _weight_differences(weights(expected, key), weights(found, key))]
+    wrong += [f"{key} journal: {text}" for text in journal_differences(journal(expected, key), journal(found, key))]
+    wrong += [f"{key} weights: {text}" for text in weight_differences(weights(expected, key), weights(found, key))]
     measures = [
         {f"{name} {language}": value for name, by in table["measures"].items() for language, value in by.items()}
         for table in tables
@@ -54,7 +57,7 @@ def _of_run(expected: Storage, found: Storage, study: Study, point: Point) -> li
     return wrong + [
         f"{key} evaluation: {name} is {measures[1][name]:.4f} instead of {value:.4f}"
         for name, value in measures[0].items()
-        if abs(measures[1][name] - value) > MEASURE
+        if not abs(measures[1][name] - value) <= MEASURE
     ]
 
 
@@ -64,20 +67,22 @@ def _state(storage: Storage, key: str) -> Mapping[str, Any]:
     return {**state, "facts": facts}
 
 
-def _journal_differences(
+def journal_differences(
     expected: list[tuple[int, dict[str, float]]], found: list[tuple[int, dict[str, float]]]
 ) -> list[str]:
+    """Where two journals are apart, in words."""
     if [(step, set(metrics)) for step, metrics in expected] != [(step, set(metrics)) for step, metrics in found]:
         return ["other steps or other metrics"]
     return [
         f"{name} at step {step} is {values[name]:.8g} instead of {value:.8g}"
         for (step, metrics), (_, values) in zip(expected, found, strict=True)
         for name, value in metrics.items()
-        if abs(values[name] - value) > (LOSS if name.startswith("loss") else SHARE * abs(value))
+        if not abs(values[name] - value) <= (LOSS if name.startswith("loss") else SHARE * abs(value))
     ]
 
 
-def _weight_differences(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> list[str]:
+def weight_differences(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> list[str]:
+    """Tensors of safetensors files that are apart, in words."""
     first, second = _tensors(expected), _tensors(found)
     if first.keys() != second.keys():
         return ["other tensors"]
@@ -85,7 +90,7 @@ def _weight_differences(expected: Mapping[str, bytes], found: Mapping[str, bytes
     return [
         f"{name} differs by up to {far.max():.1e}"
         for name, far in apart.items()
-        if far.max() > FAR or np.mean(far > CLOSE) > STRAYS
+        if not (far.max() <= FAR and np.mean(far > CLOSE) <= STRAYS)
     ]
 
 
