@@ -144,10 +144,7 @@ def devices(study: Study, nodes: Sequence[Node], where: str) -> Check:
     if lacking:
         what, _, remedy = lacking[0].partition("; ")
         return failed("plan fits", what, remedy)
-    asked = "; ".join(
-        f"{kind.count} workers of {kind.cpus} CPUs" + (f" and {kind.gpus} GPUs" if kind.gpus else "")
-        for kind in demands(study)
-    )
+    asked = "; ".join(kind.span for kind in demands(study))
     return passed("plan fits", f"{asked}, on {where}")
 
 

@@ -16,14 +16,21 @@ GIB = 2**30
 class Workers:
     """Like workers: ``count`` of them at once, each with ``cpus`` and ``gpus``, and ``memory_bytes`` at its fullest.
 
-    ``rungs`` need them.
+    ``rungs`` need them, and none of these goes on with less than ``fewest``.
     """
 
     rungs: tuple[str, ...]
     count: int
+    fewest: int
     cpus: int
     gpus: int
     memory_bytes: float
+
+    @property
+    def span(self) -> str:
+        """How many there may be and what each has, in words."""
+        number = str(self.count) if self.fewest == self.count else f"{self.fewest} to {self.count}"
+        return f"{number} workers of {self.cpus} CPUs" + (f" and {self.gpus} GPUs" if self.gpus else "")
 
 
 def demands(study: Study) -> tuple[Workers, ...]:
@@ -39,6 +46,7 @@ def demands(study: Study) -> tuple[Workers, ...]:
         found[kind] = Workers(
             rungs=tuple(dict.fromkeys((*(known.rungs if known else ()), point.labels.rung))),
             count=max(known.count if known else 0, execution.workers),
+            fewest=max(known.fewest if known else 0, execution.fewest),
             cpus=execution.threads,
             gpus=execution.gpus_per_worker,
             memory_bytes=max(known.memory_bytes if known else 0.0, needed),
@@ -58,12 +66,11 @@ def shortfalls(study: Study, nodes: Sequence[Node]) -> list[str]:
 
 def _shortfall(asked: Workers, nodes: Sequence[Node]) -> Iterable[str]:
     named = f"rung {', '.join(asked.rungs)}" if len(asked.rungs) <= 2 else f"{len(asked.rungs)} rungs"
-    each = f"{asked.cpus} CPUs" + (f" and {asked.gpus} GPUs" if asked.gpus else "")
     places = sum(_places(asked, node) for node in nodes)
-    if places < asked.count:
+    if places < asked.fewest:
         yield (
-            f"{named} needs {asked.count} workers of {each}, the nodes have places for {places}; "
-            "lower workers, threads or gpus_per_worker in the study's Execution, or add nodes"
+            f"{named} needs {asked.span}, the nodes have places for {places}; "
+            "lower workers or workers_min, threads or gpus_per_worker in the study's Execution, or add nodes"
         )
         return
     able = [node for node in nodes if _places(asked, node)]

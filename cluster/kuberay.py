@@ -90,10 +90,10 @@ def _cluster_spec(pods: Pods, study: Study) -> dict[str, Any]:
 
 def _worker_group(pods: Pods, asked: Workers) -> dict[str, Any]:
     """One pod a worker. Ray is told of the worker's cores alone; the pod has one more for Ray itself."""
-    if asked.count > pods.workers.maximum:
+    if asked.fewest > pods.workers.maximum:
         raise ValueError(
-            f"rung {', '.join(asked.rungs)} needs {asked.count} workers and the target has at most "
-            f"{pods.workers.maximum}; raise the target's range, or lower workers in the study's Execution"
+            f"rung {', '.join(asked.rungs)} needs {asked.fewest} workers and the target has at most "
+            f"{pods.workers.maximum}; raise the target's range, or lower workers or workers_min in the Execution"
         )
     label, value = pods.preemptible_nodes
     kind = f"gpu-{asked.gpus}-cpu-{asked.cpus}" if asked.gpus else f"cpu-{asked.cpus}"

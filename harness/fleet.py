@@ -10,13 +10,15 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchConfig
+from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 
 from harness import checkpoint
 from harness.available import check_available
 from harness.data.atlas import open_atlas
+from harness.elastic import ElasticTrainer
 from harness.remote import Evaluator, Task, train_worker
+from studies.schema.batches import world_sizes
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.lineage import collection_of, needs
@@ -40,6 +42,9 @@ LOCAL = {
 """Environment of a local Ray: on loopback alone, and worth as much as any other process."""
 
 EVALUATION_ATTEMPTS = 3
+
+WITHOUT_LIMIT = -1
+"""As Ray spells it."""
 
 _NEEDED = ("gcs_server", "raylet")
 """Processes of a local Ray without which nothing goes on."""
@@ -237,27 +242,38 @@ def _connect() -> None:
 
 
 def _needs(execution: Execution) -> tuple[int, ...]:
-    return execution.workers, execution.gpus_per_worker, execution.threads, execution.at_once
+    return execution.workers, execution.fewest, execution.gpus_per_worker, execution.threads, execution.at_once
 
 
-def trainer(name: str, storage: Storage, tasks: Sequence[Task]) -> TorchTrainer:
-    """A worker group that trains tasks which need the same workers, under the name of their study or search."""
+def trainer(name: str, storage: Storage, tasks: Sequence[Task]) -> ElasticTrainer:
+    """A worker group that trains tasks which need the same workers, under the name of their study or search.
+
+    An elastic one has at any time a number of workers over which every task divides.
+    """
     execution = tasks[0].execution
+    sizes = world_sizes([task.run for task in tasks], execution)
+    preemptions = execution.max_preemptions
     resources = {"CPU": float(execution.threads)} | (
         {"GPU": float(execution.gpus_per_worker)} if execution.gpus_per_worker else {}
     )
-    return TorchTrainer(
+    return ElasticTrainer(
         train_worker,
         train_loop_config={"storage": str(storage.root), "tasks": list(tasks)},
         scaling_config=ScalingConfig(
-            num_workers=execution.workers, use_gpu=execution.gpus_per_worker > 0, resources_per_worker=resources
+            num_workers=execution.workers if len(sizes) == 1 else (sizes[0], sizes[-1]),
+            use_gpu=execution.gpus_per_worker > 0,
+            resources_per_worker=resources,
         ),
         run_config=RunConfig(
             name=f"{name}-{tasks[0].key}",
             storage_path=str(storage.root / "ray"),
-            failure_config=FailureConfig(max_failures=execution.max_failures),
+            failure_config=FailureConfig(
+                max_failures=execution.max_failures,
+                max_preemption_failures=WITHOUT_LIMIT if preemptions is None else preemptions,
+            ),
         ),
         torch_config=TorchConfig(backend="nccl" if execution.gpus_per_worker else "gloo"),
+        sizes=sizes,
     )
 
 

@@ -129,7 +129,7 @@ def _columns(runs: Sequence[PlannedRun]) -> tuple[_Column, ...]:
         _Column(title="Memory", cell=trained(lambda run: size(run.memory.peak)), from_width=110),
         _Column(
             title="Workers",
-            cell=trained(lambda run: f"{run.execution.workers} x ZeRO {run.execution.zero_stage}"),
+            cell=trained(lambda run: f"{run.execution.span} x ZeRO {run.execution.zero_stage}"),
             is_number=False,
             from_width=130,
         ),

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from harness import checkpoint, sharding
 from harness.assemble import Materials, Model, materials, model_of, save
 from harness.checkpoint import agree
 from harness.data.batches import BatchOrder, rank_slice
+from harness.elastic import Notices
 from harness.encoders import build
 from harness.evaluate import validation_scores
 from harness.examples import Examples
@@ -68,8 +70,9 @@ class Pruned(Exception):
 
 
 def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
-    """Train runs in order, on every worker of their group."""
+    """Train runs in order, on every worker of their group; each is executed by as many workers as there are."""
     check_sources()
+    tasks = [replace(task, execution=task.execution.by(dist.get_world_size())) for task in tasks]
     torch.set_num_threads(tasks[0].execution.threads)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     with suppress(Stopped):
@@ -151,11 +154,13 @@ def train(storage: Storage, task: Task) -> None:
     try:
         start = checkpoint.restore(engine, storage.checkpoints(task.key), seed=task.run.seed)
         began = time.monotonic()
-        with Journal(storage.journal(task.key)) if rank == 0 else nullcontext() as journal:
-            _loop(engine, storage, task, data, journal, start, device)
+        notices = Notices()
+        with notices.outlasted(), Journal(storage.journal(task.key)) if rank == 0 else nullcontext() as journal:
+            _loop(engine, storage, task, data, journal, start, device, notices)
         last = checkpoint.save(engine, storage.checkpoints(task.key), task.run.schedule.steps)
         if rank == 0:
-            facts = {"held_weights": sharding.held_weights(engine.module), **data.facts}
+            held = sharding.held_weights(engine.module)
+            facts = {"workers": world_size, "held_weights": held, **data.facts}
             _finish(storage, task, last, facts, seconds=time.monotonic() - began)
     finally:
         engine.destroy()
@@ -179,6 +184,7 @@ def _loop(
     journal: Journal | None,
     start: int,
     device: torch.device,
+    notices: Notices,
 ) -> None:
     """Steps from ``start`` to the end of the schedule, recording, saving and stopping between them.
 
@@ -214,11 +220,14 @@ def _loop(
             metrics |= _validation_score(engine, storage, task)
         if journal is not None and metrics:
             journal.append(step, metrics)
+        is_noticed = step % execution.log_every == 0 and notices.ask()
         if (step % execution.checkpoint_every == 0 or step in judged) and step < run.schedule.steps:
             _save(engine, storage, task, step)
         elif step % execution.log_every == 0 and agree(stop.exists()):
             _save(engine, storage, task, step)
             raise Stopped
+        elif is_noticed and step < run.schedule.steps:
+            _save(engine, storage, task, step)
 
 
 def _validation_score(engine: Any, storage: Storage, task: Task) -> dict[str, float]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from harness.drills import clocks, disks, faults, kills, rivals, stops
+from harness.drills import clocks, disks, faults, kills, losses, rivals, stops
 from harness.drills.command import DrillFailed
+from harness.drills.nearness import near_differences
 from harness.drills.results import point_differences, results, run_differences, trained
 from harness.drills.scene import SEED, Drill, Ended, Home, Scene, Skipped, go_home
 from studies.schema.study import Study
@@ -19,6 +20,7 @@ from studies.schema.study import Study
 DRILLS: tuple[Drill, ...] = (
     *kills.DRILLS,
     *stops.DRILLS,
+    *losses.DRILLS,
     *disks.DRILLS,
     *faults.DRILLS,
     *rivals.DRILLS,
@@ -34,12 +36,16 @@ ALL = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What came of one drill: for each aspect that was looked at, what was wrong; nothing where it was skipped."""
+    """What came of one drill: for each aspect that was looked at, what was wrong; nothing where it was skipped.
+
+    With ``is_near`` numbers were compared up to rounding.
+    """
 
     drill: Drill
     seconds: float
     found: Mapping[str, Sequence[str]]
     skipped: str | None = None
+    is_near: bool = False
 
     @property
     def holds(self) -> bool:
@@ -82,17 +88,17 @@ def perform(drill: Drill, home: Home, folder: Path) -> Report:
     """Carry out one drill in a new folder."""
     began = time.monotonic()
     scene = Scene(home=home, folder=folder, moments=random.Random(f"{SEED} {drill.name}"))
-    skipped, found = None, {}
+    skipped, found, is_near = None, {}, False
     try:
         ended = drill.perform(scene)
-        found = compare(scene, ended)
+        is_near, found = ended.is_near, compare(scene, ended)
     except Skipped as reason:
         skipped = str(reason)
     except DrillFailed as failure:
         found = {PROMISE: [str(failure)]}
     finally:
         scene.close()
-    return Report(drill=drill, seconds=time.monotonic() - began, found=found, skipped=skipped)
+    return Report(drill=drill, seconds=time.monotonic() - began, found=found, skipped=skipped, is_near=is_near)
 
 
 def compare(scene: Scene, ended: Ended) -> dict[str, list[str]]:
@@ -108,6 +114,9 @@ def compare(scene: Scene, ended: Ended) -> dict[str, list[str]]:
 
 def number_differences(scene: Scene, ended: Ended) -> list[str]:
     """Parts of runs that differ from the undisturbed study's, of those that both have; none in common is wrong too."""
+    if ended.is_near:
+        assert isinstance(ended.study, Study)
+        return near_differences(scene.home.storage, scene.storage, ended.study)
     expected = results(scene.home.storage, scene.home.study)
     found: dict[str, object] = {}
     for point in ended.points:
@@ -146,6 +155,8 @@ def _cell(report: Report, aspect: str) -> str:
         return "[yellow]skipped[/]"
     if aspect not in report.found:
         return "[dim]-[/]"
+    if aspect == NUMBERS and report.is_near and not report.found[aspect]:
+        return "[green]near[/]"
     if not report.found[aspect]:
         return "[green]nothing[/]" if aspect == LEFT else "[green]kept[/]" if aspect == PROMISE else "[green]equal[/]"
     return "[red]something[/]" if aspect == LEFT else "[red]broken[/]" if aspect == PROMISE else "[red]differ[/]"

@@ -47,12 +47,14 @@ class Ended:
     """What a drill has brought to an end: the points that MLflow has to show, and what they belong to.
 
     Where a point is one of the undisturbed study too, everything final of it has to be the same, but for the keys in
-    ``failed``, which are the drill's own business.
+    ``failed``, which are the drill's own business. With ``is_near`` it has to be the same but for rounding, as sums
+    over another number of workers have it (:mod:`harness.drills.nearness`).
     """
 
     study: Study | Search
     points: tuple[Point, ...]
     failed: frozenset[str] = frozenset()
+    is_near: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

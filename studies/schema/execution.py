@@ -1,6 +1,6 @@
 """How a run is carried out: workers, micro-batch, sharding. Never part of a run's identity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studies.schema.devices import KINDS, Device, DeviceKind
 
@@ -17,6 +17,11 @@ class Execution:
     a third more work, the same numbers.
     ``device`` is what a plan reckons with: an H100 for a worker with GPUs, two CPU cores without, unless it is named.
     ``at_once`` runs of this kind are trained side by side where the cluster has room, one after another where not.
+
+    With ``workers_min`` a run is elastic: where machines are taken away it goes on with fewer workers, down to that
+    number, and with more again, up to ``workers``, once they are back; without, it waits for all of them.
+    ``max_failures`` is how often a worker group that failed is started again, ``max_preemptions`` how often one of
+    which a machine was taken after notice, None for as often as it happens.
     """
 
     workers: int = 2
@@ -32,6 +37,8 @@ class Execution:
     keep_checkpoints: int = 1
     max_failures: int = 3
     teacher_cache_bytes: int = 4 * 2**30
+    workers_min: int | None = None
+    max_preemptions: int | None = None
 
     def __post_init__(self) -> None:
         if self.zero_stage not in (0, 1, 2, 3):
@@ -40,6 +47,13 @@ class Execution:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"Execution.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.workers_min is not None and not 1 <= self.workers_min <= self.workers:
+            raise ValueError(
+                f"Execution.workers_min is {self.workers_min} with {self.workers} workers; it is at least 1 and at "
+                "most workers"
+            )
+        if self.max_preemptions is not None and self.max_preemptions < 0:
+            raise ValueError(f"Execution.max_preemptions is {self.max_preemptions}; it must be at least 0, or None")
         if self.device is not None and (self.device is Device.CPU_PAIR) == (self.gpus_per_worker > 0):
             raise ValueError(
                 f"device is {self.device} with gpus_per_worker {self.gpus_per_worker}; a worker computes on one kind"
@@ -49,6 +63,22 @@ class Execution:
                 f"checkpoint_every {self.checkpoint_every} is no multiple of log_every {self.log_every}; a resumed run "
                 "could not repeat the means it was recording"
             )
+
+    @property
+    def fewest(self) -> int:
+        """Workers with which a run still goes on."""
+        return self.workers if self.workers_min is None else self.workers_min
+
+    @property
+    def span(self) -> str:
+        """How many workers there may be, in words."""
+        return str(self.workers) if self.fewest == self.workers else f"{self.fewest} to {self.workers}"
+
+    def by(self, workers: int) -> "Execution":
+        """The same by exactly so many workers; ValueError if they are too few or too many."""
+        if not self.fewest <= workers <= self.workers:
+            raise ValueError(f"the worker group has {workers} workers, the execution declares {self.span}")
+        return replace(self, workers=workers, workers_min=None)
 
     @property
     def kind(self) -> DeviceKind:

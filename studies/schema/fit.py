@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+from studies.schema.batches import check_batches
 from studies.schema.execution import Execution
 from studies.schema.lineage import call_size_of
 from studies.schema.memory import Memory, memory_per_rank
 from studies.schema.run import Run, System
-from studies.schema.study import check_batches
 from studies.schema.tokens import tokens_of
 
 GIB = 2**30
@@ -18,8 +18,8 @@ MOST_WORKERS = 1024
 
 
 def memory_of(run: Run, execution: Execution) -> Memory:
-    """What a rank needs for the longest texts that a run reads, which is when it needs most."""
-    return memory_per_rank(run, execution, tokens=tokens_of(run).longest)
+    """What a rank needs when it needs most: for the longest texts that a run reads, among the fewest workers."""
+    return memory_per_rank(run, execution.by(execution.fewest), tokens=tokens_of(run).longest)
 
 
 def misfit(run: Run, execution: Execution) -> str | None:
@@ -54,6 +54,7 @@ def remedies(run: Run, execution: Execution) -> list[Execution]:
             gradient_checkpointing=True,
             micro_batch=micro.micro_batch,
             workers=workers.workers,
+            workers_min=workers.workers_min,
         )
         for workers, micro in product([execution, *_workers(execution)], [execution, *_micro_batches(run, execution)])
     )
@@ -92,13 +93,15 @@ def _micro_batches(run: Run, execution: Execution) -> Iterator[Execution]:
 
 
 def _workers(execution: Execution) -> Iterator[Execution]:
-    workers = 2 * execution.workers
-    while workers <= MOST_WORKERS:
-        yield replace(execution, workers=workers)
-        workers *= 2
+    """More of them, doubled; of an elastic execution the fewest are, as these have to do."""
+    times = 2
+    while times * execution.workers <= MOST_WORKERS:
+        fewest = None if execution.workers_min is None else times * execution.workers_min
+        yield replace(execution, workers=times * execution.workers, workers_min=fewest)
+        times *= 2
 
 
 def _spell(before: Execution, after: Execution) -> str:
-    names = ("zero_stage", "workers", "micro_batch", "gradient_checkpointing")
+    names = ("zero_stage", "workers", "workers_min", "micro_batch", "gradient_checkpointing")
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     return " and ".join(f"{name}={getattr(after, name)}" for name in changed)

@@ -13,13 +13,13 @@ from ir_measures.measures import Measure
 
 from studies.schema.asked import is_english
 from studies.schema.axes import accepted, assign
+from studies.schema.batches import check_batches
 from studies.schema.evaluation import Evaluation, Searched, Split
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import Rung, Student
-from studies.schema.study import check_batches
 
 DIGITS = 4
 """Significant digits of a sampled number. A key is made of what was sampled, so it has to be the same when read back,
@@ -188,6 +188,11 @@ class Search:
             raise ValueError(
                 "a trial is scored from its present weights, which a worker does not hold whole under ZeRO 3; use "
                 "zero_stage 0, 1 or 2 for a search"
+            )
+        if self.execution.workers_min is not None:
+            raise ValueError(
+                f"search {self.name} has workers_min {self.execution.workers_min}, and trials that share a cluster "
+                "would take one another's workers; leave workers_min out of a search"
             )
         names = [rung.name for rung in self.all_rungs]
         if len(set(names)) != len(names):

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, product
-from math import gcd
 from typing import assert_never
 
 from ir_measures.measures import Measure
 
 from studies.schema.asked import check_retrieval, is_english
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
+from studies.schema.batches import check_batches
 from studies.schema.estimand import (
     AlignmentImprovement,
     DataCurve,
@@ -33,21 +33,17 @@ from studies.schema.estimand import (
 from studies.schema.evaluation import Evaluation, Pair, Searched, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
-from studies.schema.lineage import call_size_of
 from studies.schema.over_epsilon import check_epsilons
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import SUPERVISED, Role
 from studies.schema.run import (
-    HELD_OUT_LINES,
-    HELD_OUT_QUERIES,
     Bitext,
     LookUp,
     Run,
     Schedule,
     Student,
     Supervised,
-    System,
     Teacher,
     TranslateQuery,
     Translator,
@@ -69,7 +65,6 @@ __all__ = [
     "SystemComparison",
     "UnseenDegradation",
     "bitexts",
-    "check_batches",
     "expand",
     "recipe",
 ]
@@ -226,21 +221,6 @@ class Study:
 
     def execution_of(self, point: Point) -> Execution:
         return dict(self.executions).get(point.labels.rung, self.execution)
-
-
-def check_batches(run: Run, execution: Execution) -> None:
-    """Raise ValueError if a run's batch, or the examples it watches, do not divide under an execution."""
-    if isinstance(run, System):
-        return
-    group_size = call_size_of(run)
-    execution.calls(run.global_batch, group_size)
-    held_out = HELD_OUT_QUERIES if isinstance(run, Teacher | Supervised) else HELD_OUT_LINES
-    watched, rest = divmod(held_out, execution.workers)
-    if rest or gcd(watched, execution.micro_batch) % group_size:
-        raise ValueError(
-            f"the {held_out} held-out examples do not divide over {execution.workers} workers in calls "
-            f"of at most {execution.micro_batch} with whole groups of {group_size}; change the number of workers"
-        )
 
 
 def expand(study: Study) -> tuple[Point, ...]:

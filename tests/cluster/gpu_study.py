@@ -21,3 +21,9 @@ def gpu_study() -> Study:
             ("xlm-r-xl", Execution(workers=8, threads=4, gpus_per_worker=1, zero_stage=3)),
         ),
     )
+
+
+def elastic_study(study: Study, fewest: int) -> Study:
+    """The same with a largest rung that goes on with ``fewest`` workers."""
+    *others, (rung, execution) = study.executions
+    return replace(study, executions=(*others, (rung, replace(execution, workers_min=fewest))))

@@ -22,7 +22,7 @@ from studies.schema.cost import parameters_of
 from studies.schema.run import Student
 from studies.schema.sources import TOP
 from studies.schema.study import expand
-from tests.cluster.gpu_study import gpu_study
+from tests.cluster.gpu_study import elastic_study, gpu_study
 
 SMALL = Node(cpus=2, memory_gib=8)
 GPUS = Node(cpus=64, memory_gib=512, gpus=8, gpu_gib=80)
@@ -101,6 +101,27 @@ def test_places_follow_from_cores_and_gpus_together() -> None:
     few_cores = Node(cpus=8, memory_gib=512, gpus=8, gpu_gib=80)
     assert "places for 2" in shortfalls(gpu_study(), [few_cores])[0]
     assert shortfalls(gpu_study(), [few_cores] * 4) == []
+
+
+def test_elastic_study_fits_where_its_fewest_workers_have_places() -> None:
+    study = elastic_study(gpu_study(), 2)
+    few_cores = Node(cpus=8, memory_gib=512, gpus=8, gpu_gib=80)
+    assert shortfalls(study, [few_cores]) == []
+    assert checks.devices(study, [few_cores], "a node").found.startswith(
+        "2 workers of 2 CPUs; 2 to 8 workers of 4 CPUs"
+    )
+    (text,) = shortfalls(study, [Node(cpus=4, memory_gib=512, gpus=8, gpu_gib=80)])
+    assert "needs 2 to 8 workers of 4 CPUs and 1 GPUs, the nodes have places for 1" in text
+
+
+def test_elastic_worker_has_to_hold_what_it_holds_among_the_fewest() -> None:
+    whole, elastic = (
+        max(kind.memory_bytes for kind in demands(s)) for s in (gpu_study(), elastic_study(gpu_study(), 2))
+    )
+    assert elastic > whole
+    between = Node(cpus=64, memory_gib=512, gpus=8, gpu_gib=int(whole / 2**30) + 1)
+    assert shortfalls(gpu_study(), [between]) == []
+    assert "GiB in each worker at its fullest" in shortfalls(elastic_study(gpu_study(), 2), [between])[0]
 
 
 def test_model_that_a_worker_cannot_hold_fails_with_the_stage_to_raise() -> None:

@@ -19,7 +19,7 @@ from cluster.targets import KubeRayCluster, KubeRayJob, LocalRay, Range, SlurmJo
 from cluster.vms import launcher
 from studies.first_look import STUDY
 from studies.schema.sources import SOURCES_STAMP, TOP
-from tests.cluster.gpu_study import gpu_study
+from tests.cluster.gpu_study import elastic_study, gpu_study
 from tests.cluster.kuberay_schema import RAY_CLUSTER, RAY_JOB
 
 RENDERED = TOP / "cluster" / "rendered"
@@ -101,6 +101,10 @@ def test_target_too_small_for_a_rung_names_it() -> None:
     small = replace(cluster, pods=replace(cluster.pods, workers=Range(minimum=0, maximum=4)))
     with pytest.raises(ValueError, match=r"xlm-r-xl needs 8 workers and the target has at most 4"):
         ray_cluster(small, gpu_study())
+    assert ray_cluster(small, elastic_study(gpu_study(), 2))["spec"]["workerGroupSpecs"][-1]["maxReplicas"] == 4
+    smallest = replace(cluster, pods=replace(cluster.pods, workers=Range(minimum=0, maximum=2)))
+    with pytest.raises(ValueError, match=r"needs 4 workers and the target has at most 2"):
+        ray_cluster(smallest, elastic_study(gpu_study(), 4))
     with pytest.raises(ValueError, match=r"needs 8 workers of 4 CPUs and 1 GPUs, the nodes have places for 4"):
         batch_script(replace(slurm, nodes=Range(minimum=1, maximum=1)), gpu_study())
 

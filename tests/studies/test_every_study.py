@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from studies.catalogue import every_search, every_study, find, find_search, names, search_names
+from studies.schema.batches import check_batches
 from studies.schema.cost import parameters_of, state_bytes_per_rank
 from studies.schema.estimand import AlignmentImprovement, ResourceEffect, check_compute, compute_of
 from studies.schema.lineage import needs
 from studies.schema.record import Role
 from studies.schema.run import Student, System
-from studies.schema.study import Study, check_batches, expand, recipe
+from studies.schema.study import Study, expand, recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "numpy", "ray", "deepspeed", "transformers", "mlflow", "scipy", "pandas")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.first_look import STUDY
 from studies.ladders import ATLAS, MT5_ENCODERS, XLM_R, Ladder
+from studies.schema.batches import check_batches
 from studies.schema.devices import KINDS, Device
 from studies.schema.execution import Execution
 from studies.schema.fit import memory_of, misfit, remedies
@@ -17,7 +18,7 @@ from studies.schema.memory import activation_bytes
 from studies.schema.objective import PooledMSE
 from studies.schema.price import device_hours, kept, work_of
 from studies.schema.run import LookUp, Precision, Student
-from studies.schema.study import check_batches, expand
+from studies.schema.study import expand
 
 GPU = Execution(workers=8, micro_batch=32, gpus_per_worker=1, zero_stage=0)
 

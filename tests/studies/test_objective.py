@@ -9,6 +9,7 @@ import pytest
 from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.schema.added import ADDED, is_added
 from studies.schema.alignment import Alignment
+from studies.schema.batches import check_batches
 from studies.schema.estimand import UnseenDegradation
 from studies.schema.execution import Execution
 from studies.schema.key import canonical, run_key
@@ -31,7 +32,6 @@ from studies.schema.objective import (
 )
 from studies.schema.parallel import ParallelText
 from studies.schema.run import Architecture, Student
-from studies.schema.study import check_batches
 
 OT = Transport(epsilon=0.03)
 OBJECTIVES: tuple[Objective, ...] = (

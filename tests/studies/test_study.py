@@ -173,6 +173,9 @@ def test_batch_is_checked_for_the_rung_that_has_its_own_execution() -> None:
         {"log_every": 0},
         {"keep_checkpoints": 0},
         {"checkpoint_every": 15},
+        {"workers_min": 0},
+        {"workers_min": 3},
+        {"max_preemptions": -1},
     ],
     ids=str,
 )
