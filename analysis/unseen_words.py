@@ -57,7 +57,8 @@ def change_of_mind(found: Unseen) -> str:
     )
     return (
         f"What would change this: {needed}{again}. The languages are these and no sample of others; larger students, "
-        "pretraining that has seen the language, and other amounts of bitext are not spoken of."
+        f"{'other' if found.asked.apart else 'pretraining that has seen the language, and other'} amounts of bitext "
+        "are not spoken of."
     )
 
 
@@ -136,7 +137,8 @@ def languages_table(found: Unseen, names: dict[str, str]) -> Table:
             copied = NOTHING if code not in found.floor else decimal(found.floor[code], _DIGITS)
             rows.append([names.get(code, code), kin, system_name(system), *cells, _relative(row.relative), copied])
     heading = ["queries in", "related", "system", "trained on", "never seen", "degradation", "relative", "copied"]
-    return table(f"{found.asked.measure} by language, English passages", heading, rows, text_columns=3)
+    passages = ", English passages" if found.teacher else ""
+    return table(f"{found.asked.measure} by language{passages}", heading, rows, text_columns=3)
 
 
 def means_table(found: Unseen, measure: str) -> Table:

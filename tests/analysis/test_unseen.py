@@ -8,7 +8,7 @@ import pytest
 
 from analysis.bootstrap import Resampling
 from analysis.declared import DeclaredUnseen, declared, declared_comparison, declared_unseen
-from analysis.falls import ALL, BETWEEN, ISOLATED, RELATED, UNSEEN_LANGUAGE, UNSEEN_PAIR
+from analysis.falls import ALL, APART, BETWEEN, ISOLATED, RELATED, UNSEEN_LANGUAGE, UNSEEN_PAIR
 from analysis.frame import RunRecord
 from analysis.result import check, dumps, loads
 from analysis.unseen import Unseen, find_unseen
@@ -51,6 +51,21 @@ def _score(found: Unseen, objective: str, rotation: str, language: str) -> float
             means.append(np.mean([score for code, score in rows if code == language]))
     assert len(means) == 2
     return float(np.mean(means))
+
+
+def test_language_that_pretraining_has_not_seen_stands_beside_the_contrast(found: Unseen) -> None:
+    apart = synthetic.LANGUAGES[0]
+    again = found_in(recorded(), replace(ASKED, apart=(apart,)))
+    rest = tuple(code for code in ASKED.withheld.values() if code != apart)
+    assert again.primary.languages == rest
+    assert again.primary.degradation.point == pytest.approx(
+        np.mean([again.fall("mse", code).degradation.point for code in rest])
+    )
+    alone = again.mean("ot", APART)
+    assert alone is not None
+    assert alone.languages == (apart,)
+    assert alone.degradation == found.fall("ot", apart).degradation
+    assert found.mean("ot", APART) is None
 
 
 @pytest.mark.parametrize("objective", ["ot", "mse"])

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ir_measures import AP, R
+
 from harness.data.records import revision_of_files
 from studies.gap_by_size_miracl import TRANSLATE_TRAIN
 from studies.schema.collection import Collection, LocalCollection
 from studies.schema.evaluation import Searched
 from studies.schema.record import Role
 from studies.schema.run import Optimiser, Schedule, Supervised
-from studies.schema.study import Study
+from studies.schema.study import ResourceEffect, Study
 from studies.schema.triples import IdTriples, JudgedText, RetrievalTriples, TextTriples, TripleSource
 from studies.supervised import marco_text_triples, mmarco_files, wikiclir_files
 from tests.harness.published_layouts import tsv, write
@@ -126,9 +128,14 @@ def small_retriever(folder: Path, sources: tuple[TripleSource, ...], kept_out: t
 
 
 def supervised_study(folder: Path, data: Path) -> Study:
-    """Students of a teacher trained on English triples, beside both rivals; all passages are English."""
+    """Students of a teacher trained on English triples, beside both rivals; all passages are English.
+
+    All passages are ranked, so average precision is above 0 in every resample of ten queries: shares of the teacher's
+    score exist.
+    """
     asked: tuple[Collection, ...] = (local_english(data), *(translated_topics(data, language) for language in PAIR))
     study = small_study(folder, data, name="small_supervised", is_one_objective=True)
+    assert isinstance(study.estimand, ResourceEffect)
     base = replace(
         study.base,
         teacher=small_retriever(folder, (english_source(data),), asked),
@@ -142,6 +149,8 @@ def supervised_study(folder: Path, data: Path) -> Study:
     return replace(
         study,
         base=base,
+        measures=(AP, R @ 100),
+        estimand=replace(study.estimand, measure=AP),
         retrieval=tuple(Searched(collection=collection) for collection in asked),
         rivals=(Role.UNTRAINED, *recipes),
         supervised=tuple(recipes.items()),
