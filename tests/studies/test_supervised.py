@@ -8,8 +8,9 @@ import pytest
 from harness.evaluation_key import key_of, revision_of
 from studies.collections import marco, miracl, wikiclir
 from studies.first_look import STUDY as FIRST_LOOK
-from studies.gap_by_size_miracl import COLLECTIONS, STUDY, TRANSLATE_TRAIN
+from studies.gap_by_size_miracl import STUDY, TRANSLATE_TRAIN
 from studies.ladders import ATLAS
+from studies.published_bases import COLLECTIONS
 from studies.schema.asked import reader_of
 from studies.schema.collection import Collection, Reader
 from studies.schema.cost import parameters_of, training_flops
