@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from harness.drills import clocks, disks, faults, kills, rivals, stops
+from harness.drills import clocks, disks, faults, kills, partition, rivals, stops
 from harness.drills.command import DrillFailed
 from harness.drills.results import point_differences, results, run_differences, trained
 from harness.drills.scene import SEED, Drill, Ended, Home, Scene, Skipped, go_home
@@ -19,6 +19,7 @@ from studies.schema.study import Study
 DRILLS: tuple[Drill, ...] = (
     *kills.DRILLS,
     *stops.DRILLS,
+    *partition.DRILLS,
     *disks.DRILLS,
     *faults.DRILLS,
     *rivals.DRILLS,
