@@ -35,6 +35,8 @@ RAY = {
     "GLOO_SOCKET_IFNAME": "lo",
     # Ray starts its workers at nice 15; on one machine that puts training behind everything else that runs there.
     "RAY_worker_niceness": "0",
+    # A process per worker group that waits for notice that a node will be taken away; this machine gets none.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 """Environment of the cluster, inherited by every job on it."""
 

@@ -38,6 +38,8 @@ LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Ray starts its workers at nice 15; on one machine that puts training behind everything else that runs there.
     "RAY_worker_niceness": "0",
+    # A process per worker group that waits for notice that a node will be taken away; this machine gets none.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 """Environment of a local Ray: on loopback alone, and worth as much as any other process."""
 

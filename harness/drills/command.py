@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,30 +40,19 @@ class Command:
     ``environment`` is set on top of this process's own.
     """
 
-    def __init__(
-        self,
-        storage: Storage,
-        studies: Path,
-        *words: str,
-        log: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, words: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
         self._memory = shared_memory()
-        self._log = log or storage.root.with_name(f"{storage.root.name}.log")
-        self.compiled = self._log.with_suffix(".compiled")
-        own = {
-            "PYTHONPATH": str(TOP),
-            "HARNESS_STORAGE": str(storage.root),
-            "TORCH_EXTENSIONS_DIR": str(self.compiled),
-        }
-        with self._log.open("wb") as output:
+        self._log = log
+        self.compiled = log.with_suffix(".compiled")
+        own = {"PYTHONPATH": str(TOP), "TORCH_EXTENSIONS_DIR": str(self.compiled)}
+        with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.drills.driver", str(studies), *words],
+                words,
                 cwd=TOP,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **own, **(environment or {})},
+                env={**os.environ, **own, **environment},
             )
         self._driver = psutil.Process(self._process.pid)
         self.family: set[psutil.Process] = set()
@@ -160,6 +149,25 @@ class Command:
                         self.ports.update(port for _, port in listening)
                         self.exposed.update(_title(process) for address, _ in listening if address != "127.0.0.1")
             time.sleep(SAMPLE_SECONDS)
+
+
+def start_harness(
+    storage: Storage,
+    studies: Path,
+    *words: str,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    inside: Sequence[str] = (),
+) -> Command:
+    """The harness over a storage root, with the studies of a folder beside its own.
+
+    ``inside`` are words that make what follows them run elsewhere, such as in a network namespace.
+    """
+    return Command(
+        [*inside, sys.executable, "-m", "harness.drills.driver", str(studies), *words],
+        log=log or storage.root.with_name(f"{storage.root.name}.log"),
+        environment={"HARNESS_STORAGE": str(storage.root), **(environment or {})},
+    )
 
 
 def shared_memory() -> set[str]:

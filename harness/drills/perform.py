@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from harness.drills import clocks, disks, faults, kills, losses, rivals, stops
+from harness.drills import clocks, disks, faults, kills, losses, partition, rivals, stops
 from harness.drills.command import DrillFailed
 from harness.drills.nearness import near_differences
 from harness.drills.results import point_differences, results, run_differences, trained
@@ -21,6 +21,7 @@ DRILLS: tuple[Drill, ...] = (
     *kills.DRILLS,
     *stops.DRILLS,
     *losses.DRILLS,
+    *partition.DRILLS,
     *disks.DRILLS,
     *faults.DRILLS,
     *rivals.DRILLS,

@@ -2,12 +2,12 @@
 
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.data.atlas import declare
-from harness.drills.command import Command, DrillFailed
+from harness.drills.command import Command, DrillFailed, start_harness
 from harness.drills.results import last_step
 from harness.drills.tiny import LANGUAGES, STEPS, VOCABULARY, tiny_study, write_study
 from studies.schema.lineage import embedded
@@ -85,11 +85,24 @@ class Scene:
         """Keys of the students, in the order in which they are trained."""
         return [point.key for point in expand(self.home.study) if point.role is Role.STUDENT]
 
-    def start(self, *words: str, studies: Path | None = None, environment: Mapping[str, str] | None = None) -> Command:
+    def start(
+        self,
+        *words: str,
+        studies: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        inside: Sequence[str] = (),
+    ) -> Command:
         """Start a command over this storage; without words, the run of the small study."""
-        log = self.folder / f"{len(self.commands)}.log"
         asked = words or ("run", "tiny")
-        command = Command(self.storage, studies or self.home.studies, *asked, log=log, environment=environment)
+        command = start_harness(
+            self.storage, studies or self.home.studies, *asked, log=self._log(), environment=environment, inside=inside
+        )
+        self.commands.append(command)
+        return command
+
+    def start_beside(self, words: Sequence[str], environment: Mapping[str, str]) -> Command:
+        """Start something else that the study needs."""
+        command = Command(words, log=self._log(), environment=environment)
         self.commands.append(command)
         return command
 
@@ -121,6 +134,9 @@ class Scene:
         for undo in reversed(self.clean_up):
             undo()
 
+    def _log(self) -> Path:
+        return self.folder / f"{len(self.commands)}.log"
+
 
 def go_home(folder: Path) -> Home:
     """Run the small study to its end in a new folder; DrillFailed when even that does not go well."""
@@ -129,7 +145,7 @@ def go_home(folder: Path) -> Home:
     studies.mkdir(parents=True)
     write_study(studies, f"tiny_study({revision!r}, steps={STEPS})")
     storage = Storage.at(folder / "storage")
-    command = Command(storage, studies, "run", "tiny")
+    command = start_harness(storage, studies, "run", "tiny")
     try:
         status = command.wait()
         left = command.left_behind()

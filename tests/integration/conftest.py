@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.data.atlas import declare
-from harness.drills.command import Command
+from harness.drills.command import Command, start_harness
 from harness.drills.scene import Home, go_home
 from harness.drills.tiny import LANGUAGES, VOCABULARY, write_study
 from studies.schema.storage import Storage
@@ -35,11 +35,11 @@ def new_studies(tmp_path: Path) -> NewStudies:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start the command line as :class:`Command` does; whatever still runs when the test ends is killed."""
+    """Start the command line; whatever still runs when the test ends is killed."""
     started: list[Command] = []
 
     def begin(storage: Storage, studies: Path, *words: str, log: Path | None = None) -> Command:
-        started.append(Command(storage, studies, *words, log=log))
+        started.append(start_harness(storage, studies, *words, log=log))
         return started[-1]
 
     yield begin

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,13 +19,13 @@ from cluster.local import State as LocalState
 from cluster.processes import family
 from harness.drills.command import WAIT_SECONDS, shared_memory
 from harness.drills.results import fingerprint
-from harness.drills.tiny import tiny_study, write_study
+from harness.drills.tiny import tiny_study
 from studies.schema.record import State
 from studies.schema.run import System
-from studies.schema.sources import TOP
 from studies.schema.state import read_state
 from studies.schema.storage import Storage
 from studies.schema.study import expand
+from tests.integration.checkout import command, make_checkout
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -54,41 +53,12 @@ class Desk:
         return self.cluster(word, "tiny", "--target", "local", *place, *words)
 
 
-def command(checkout: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cluster", *words],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-
-
-def git(checkout: Path, *words: str) -> None:
-    identity = ("-c", "user.name=tester", "-c", "user.email=tester@localhost")
-    subprocess.run(["git", *identity, *words], cwd=checkout, check=True, capture_output=True, timeout=20)
-
-
-def make_checkout(folder: Path, revision: str) -> None:
-    """A repository of the sources with a tiny study among the others."""
-    rubbish = shutil.ignore_patterns("__pycache__")
-    for package in ("studies", "harness", "cluster"):
-        shutil.copytree(TOP / package, folder / package, ignore=rubbish)
-    shutil.copy(TOP / ".gitignore", folder)
-    write_study(folder / "studies", f"tiny_study({revision!r}, steps={STEPS})")
-    git(folder, "init")
-    git(folder, "add", ".")
-    git(folder, "commit", "--message", "all")
-
-
 @pytest.fixture(scope="module")
 def desk(revision: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A local cluster that is up; when it is down again, nothing may be left of it."""
     folder = tmp_path_factory.mktemp("desk")
     checkout = folder / "checkout"
-    make_checkout(checkout, revision)
+    make_checkout(checkout, f"tiny_study({revision!r}, steps={STEPS})")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
