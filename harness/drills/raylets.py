@@ -19,10 +19,11 @@ HEAD, OTHER = "127.0.0.2", "127.0.0.3"
 
 ENVIRONMENT = LOCAL | {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1",
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
 }
-"""A local Ray that other machines of this process may join, and nobody else."""
+"""A local Ray that other machines of this process may join, and nobody else; any of them may be given notice."""
 
 START_SECONDS = 120.0
 END_SECONDS = 30.0
