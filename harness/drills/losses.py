@@ -16,8 +16,11 @@ from studies.schema.state import read_state
 
 WORKERS = 2
 
-NOTICE_SECONDS = 5
-"""How long before it is taken a machine is announced; providers give from 30 s to two minutes."""
+NOTICE_SECONDS = 10
+"""How long before it is taken a machine is announced; providers give from 30 s to two minutes.
+
+Longer than it takes to come to a recorded step and save, shorter than what is left of the small study.
+"""
 
 POLL = {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.2"}
 """So that the notice reaches a run of seconds; by default it is looked for every 5 s."""
