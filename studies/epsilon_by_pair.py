@@ -27,8 +27,8 @@ What the answer decides
     Whether one epsilon may serve all pairs of the real collections.
 Status
     Declared on 2026-11-26, before any of its runs; version 2026.11.26.1, before any of them too, has 1,000 steps
-    instead of 400, since most trials of the search were still improving after 400. One seed: its intervals speak of
-    these trained models.
+    instead of 400, since most trials of the search were still improving after 400. It was run that day.
+    One seed: its intervals speak of these trained models.
 """
 
 from dataclasses import replace
