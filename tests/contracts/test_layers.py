@@ -21,6 +21,7 @@ FOUNDATIONS = tuple(
         "collections",
         "local_collections",
         "parallel_texts",
+        "supervised",
     )
 )
 HEAVY = ("torch", "deepspeed", "ray", "transformers", "ot")
