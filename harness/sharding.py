@@ -124,7 +124,22 @@ def initialize(model: nn.Module, run: Trained, execution: Execution, *, world_si
         config=deepspeed_config(run, execution, world_size=world_size),
         dist_init_required=False,
     )
+    if not hasattr(engine.optimizer, "_global_grad_norm"):
+        _keep_gradient_norm(engine)
     return engine
+
+
+def _keep_gradient_norm(engine: Any) -> None:
+    """Have an engine with a bare optimiser, as under ZeRO 0 in float32, keep the norm that it clips by.
+
+    DeepSpeed computes it there as elsewhere and throws it away, so that ``get_global_grad_norm`` would answer None.
+    """
+    from deepspeed.runtime.utils import clip_grad_norm_
+
+    def clip() -> None:
+        engine._global_grad_norm = clip_grad_norm_(engine.module.parameters(), engine.gradient_clipping())
+
+    engine.clip_fp32_gradients = clip
 
 
 def held_weights(model: nn.Module) -> int:

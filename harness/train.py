@@ -205,7 +205,7 @@ def _loop(
         window.add(optimise(engine, shown, order.indices(step - 1), execution, device))
         metrics: dict[str, float] = {}
         if step % execution.log_every == 0 or step == run.schedule.steps:
-            window.add({Metric.GRADIENT_NORM: float(engine.get_global_grad_norm() or 0.0)}, counted=False)
+            window.add({Metric.GRADIENT_NORM: float(engine.get_global_grad_norm())}, counted=False)
             metrics = window.close(device)
             metrics[Metric.LEARNING_RATE] = rate
         if step in watched:

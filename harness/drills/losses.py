@@ -16,7 +16,7 @@ from studies.schema.state import read_state
 
 WORKERS = 2
 
-NOTICE_SECONDS = 10
+NOTICE_SECONDS = 8
 """How long before it is taken a machine is announced; providers give from 30 s to two minutes.
 
 Longer than it takes to come to a recorded step and save, shorter than what is left of the small study.
@@ -47,8 +47,8 @@ def shrink(scene: Scene, *, zero_stage: int = 2) -> Ended:
 def be_noticed(scene: Scene) -> Ended:
     """Notice of one of two machines, then its loss; preemptions are allowed, failures are not."""
     with pair(scene) as machines:
-        # In calls of four examples, so that the run is not over before the machine is.
-        command = _start(scene, machines, "max_failures=0, micro_batch=4")
+        # In calls of one example, so that the run is not over before the machine is.
+        command = _start(scene, machines, "max_failures=0, micro_batch=1")
         student = scene.students[0]
         scene.reach(command, student, MARGIN)
         _check_trains(machines.other)

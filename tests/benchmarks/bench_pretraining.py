@@ -31,9 +31,11 @@ EXPOSURE = exposure_of(0, 2, ATLAS_LANGUAGES, low=0.1)
 
 TRIED: tuple[tuple[tuple[int, int, float] | None, tuple[float, ...]], ...] = (
     (None, (0.006, 0.012)),
+    ((128, 800, 0.0005), (0.006,)),
     ((128, 800, 0.001), (0.006,)),
     ((128, 800, 0.002), (0.006, 0.012)),
     ((128, 800, 0.006), (0.003, 0.006, 0.012)),
+    ((512, 2400, 0.001), (0.006,)),
     ((512, 2400, 0.004), (0.006, 0.012)),
 )
 """Texts per step, steps and learning rate of a pretraining, or none; and learning rates of distillation."""

@@ -79,7 +79,7 @@ def test_student_before_distillation_has_been_pretrained() -> None:
     assert isinstance(untrained, Student)
     assert untrained.schedule.steps == 0
     rung, rate = ATLAS.rungs[0]
-    assert untrained.pretraining == atlas_pretraining(rung, rate / 3)
+    assert untrained.pretraining == atlas_pretraining(rung, rate / 6)
 
 
 def test_pretraining_is_counted_as_its_encoder_and_what_fills_in_tokens() -> None:
