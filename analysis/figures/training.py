@@ -16,7 +16,7 @@ _PANELS = (
     (Metric.LOSS, "training loss per example", False),
     (Metric.LOSS_HELD_OUT, "held-out loss per example", False),
     (Metric.TRANSPORT_ITERATIONS, "solver iterations per batch", False),
-    (Metric.TRANSPORT_MARGINAL_ERROR, "solver's L1 marginal error", True),
+    (Metric.TRANSPORT_MARGINAL_ERROR, "solver's mean L1 marginal error", True),
 )
 _TOLERANCE = "objective.tolerance"
 

@@ -198,7 +198,7 @@ def _plan_parts(problem: Problem, plan: Plan, reported: Collection[str]) -> dict
     share_B = torch.where(independent_B > 0, plan.entropy_B / independent_B.clamp_min(1e-9), 1.0)
     parts = {
         Metric.TRANSPORT_ITERATIONS: plan.iterations_B.float().mean(),
-        Metric.TRANSPORT_MARGINAL_ERROR: plan.marginal_error_B.max(),
+        Metric.TRANSPORT_MARGINAL_ERROR: plan.marginal_error_B.mean(),
         Metric.TRANSPORT_ENTROPY: share_B.mean(),
         Metric.TRANSPORT_CONVERGED: plan.converged_B.float().mean(),
         Metric.TRANSPORT_MASS: plan.coupling_BNM.sum(dim=(1, 2)).mean(),
