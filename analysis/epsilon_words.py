@@ -143,7 +143,13 @@ def solver_table(found: EpsilonFindings) -> Table:
             number(min(_least(runs, Metric.TRANSPORT_CONVERGED), default=None)),
         ]
         rows.append([label, f"{found.asked.rates[label]:g}", *cells])
-    heading = ["epsilon", "learning rate", "last iterations, mean", "last mean marginal error, largest", "least converged"]
+    heading = [
+        "epsilon",
+        "learning rate",
+        "last iterations, mean",
+        "last mean marginal error, largest",
+        "least converged",
+    ]
     return table("Learning rate and solver at each epsilon", heading, rows, text_columns=1)
 
 
