@@ -1,14 +1,18 @@
-"""Who trains a run when two studies share it."""
+"""Who trains a run when two studies share it, and what an engine tells of its gradients."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import torch
 import torch.distributed as dist
+from torch import nn
 
-from harness import train
+from harness import sharding, train
 from harness.remote import Task
 from harness.train import Stopped, leased
 from studies.bases import ATLAS_TEACHER
@@ -64,3 +68,26 @@ def test_stop_request_ends_the_wait_for_a_run_in_other_hands(storage: Storage) -
         pass
     assert other.is_alive()
     other.join()
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_norm_that_gradients_are_clipped_by_is_known_under_zero(tmp_path: Path, stage: int) -> None:
+    # DeepSpeed remembers the first process group of a process.
+    process = get_context("spawn").Process(target=_check_norm, args=(f"file://{tmp_path}/rendezvous", stage))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def _check_norm(rendezvous: str, stage: int) -> None:
+    os.environ["LOCAL_RANK"] = "0"
+    dist.init_process_group("gloo", init_method=rendezvous, rank=0, world_size=1)
+    model, inputs = nn.Linear(3, 2), torch.tensor([[1.0, 2.0, 3.0]])
+    gradients = torch.autograd.grad(model(inputs).square().sum(), list(model.parameters()))
+    execution = Execution(workers=1, micro_batch=ATLAS_TEACHER.global_batch, zero_stage=stage)
+    engine = sharding.initialize(model, ATLAS_TEACHER, execution, world_size=1)
+    engine.backward(engine(inputs).square().sum())
+    engine.step()
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    assert float(engine.get_global_grad_norm()) == pytest.approx(float(norm), rel=1e-5)
+    dist.destroy_process_group()
