@@ -152,35 +152,9 @@ class Study:
         check_estimand(self.estimand, by_axis, law=self.law, hold_out=self.hold_out)
         if self.estimand.measure not in self.measures:
             raise ValueError(f"the estimand's measure {self.estimand.measure} is not among the study's measures")
-        if (Role.TRANSLATED in self.rivals) is (self.translator is None):
-            raise ValueError(
-                f"study {self.name} has rivals {', '.join(self.rivals)} and translator {self.translator}; the rival "
-                f"{Role.TRANSLATED} and a translator go together, give both or neither"
-            )
-        trained = [role for role, _ in self.supervised]
-        if sorted(trained) != sorted(role for role in self.rivals if role in SUPERVISED):
-            raise ValueError(
-                f"study {self.name} has rivals {', '.join(self.rivals)} and recipes for {', '.join(trained) or 'no'} "
-                f"rival; {' and '.join(SUPERVISED)} and a recipe in supervised go together, give both or neither"
-            )
-        if self.supervised and not self.retrieval:
-            raise ValueError(
-                f"study {self.name} asks the embedded collection, which {', '.join(trained)} does not read; leave "
-                "it out"
-            )
+        self._check_rivals()
         _ = self.evaluation
-        between = tuple(each.collection.pair for each in self.retrieval if each.is_between)
-        if self.retrieval and set(self.pairs) != {(pair.query, pair.document) for pair in between}:
-            raise ValueError(
-                f"study {self.name} has pairs {', '.join(map(pair_name, self.pairs)) or 'none'} and asks "
-                f"{len(between)} collections between two languages other than English; name a collection for each pair"
-            )
-        known = self.base.teacher.collection.languages if isinstance(self.base.teacher, Teacher) else ()
-        for pair in () if self.retrieval else self.pairs:
-            if len(set(pair)) != 2 or not set(pair) <= set(known):
-                raise ValueError(
-                    f"pair {pair_name(pair)} is not of two languages of the embedded collection: {', '.join(known)}"
-                )
+        self._check_pairs()
         points = expand(self)
         check_retrieval(
             self.name,
@@ -207,6 +181,40 @@ class Study:
         if isinstance(self.estimand, EpsilonOptimum):
             asked = [p for p in points if p.role is Role.STUDENT]
             check_epsilons(self.estimand, [(p.labels.objective, p.labels.bitext, _student(p)) for p in asked])
+
+    def _check_rivals(self) -> None:
+        """A rival that is trained goes together with its recipe."""
+        if (Role.TRANSLATED in self.rivals) is (self.translator is None):
+            raise ValueError(
+                f"study {self.name} has rivals {', '.join(self.rivals)} and translator {self.translator}; the rival "
+                f"{Role.TRANSLATED} and a translator go together, give both or neither"
+            )
+        trained = [role for role, _ in self.supervised]
+        if sorted(trained) != sorted(role for role in self.rivals if role in SUPERVISED):
+            raise ValueError(
+                f"study {self.name} has rivals {', '.join(self.rivals)} and recipes for {', '.join(trained) or 'no'} "
+                f"rival; {' and '.join(SUPERVISED)} and a recipe in supervised go together, give both or neither"
+            )
+        if self.supervised and not self.retrieval:
+            raise ValueError(
+                f"study {self.name} asks the embedded collection, which {', '.join(trained)} does not read; leave "
+                "it out"
+            )
+
+    def _check_pairs(self) -> None:
+        """Pairs are of languages of the embedded collection, or each has a collection that is asked."""
+        between = tuple(each.collection.pair for each in self.retrieval if each.is_between)
+        if self.retrieval and set(self.pairs) != {(pair.query, pair.document) for pair in between}:
+            raise ValueError(
+                f"study {self.name} has pairs {', '.join(map(pair_name, self.pairs)) or 'none'} and asks "
+                f"{len(between)} collections between two languages other than English; name a collection for each pair"
+            )
+        known = self.base.teacher.collection.languages if isinstance(self.base.teacher, Teacher) else ()
+        for pair in () if self.retrieval else self.pairs:
+            if len(set(pair)) != 2 or not set(pair) <= set(known):
+                raise ValueError(
+                    f"pair {pair_name(pair)} is not of two languages of the embedded collection: {', '.join(known)}"
+                )
 
     @property
     def evaluation(self) -> Evaluation:

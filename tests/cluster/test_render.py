@@ -45,7 +45,10 @@ def test_manifest_fits_the_schema_of_its_kind(name: str, study: object) -> None:
 
 
 def test_launcher_configuration_fits_the_schema_that_ray_ships() -> None:
-    validate_config(prepare_config(yaml.safe_load(render(find("aws-spot"), STUDY))))
+    config = prepare_config(yaml.safe_load(render(find("aws-spot"), STUDY)))
+    validate_config(config)
+    with pytest.raises(jsonschema.ValidationError):
+        validate_config(config | {"provider": "a name alone"})
 
 
 def test_batch_script_is_shell_that_a_linter_accepts(tmp_path: Path) -> None:
