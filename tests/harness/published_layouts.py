@@ -39,6 +39,11 @@ def four_columns(judged: Judged, iteration: str = "Q0") -> str:
 
 def publish_split(declaration: IrDataset, split: Split, topics: Texts, judged: Judged) -> None:
     """Write one split as its publisher does."""
+    _write_split(declaration, split, topics, judged)
+    _forget_judged(split)
+
+
+def _write_split(declaration: IrDataset, split: Split, topics: Texts, judged: Judged) -> None:
     family = split.source.split("/")[0]
     queries = tsv(list(topics.items()))
     match family:
@@ -68,6 +73,13 @@ def publish_split(declaration: IrDataset, split: Split, topics: Texts, judged: J
             write(folder / three / f"{split.name}.qrels.v1-0.txt", four_columns(judged, "0"))
         case _:
             raise AssertionError(f"no layout for {family}")
+
+
+def _forget_judged(split: Split) -> None:
+    """``ir_datasets`` keeps the ids of judged queries once it has read them, and other tests publish other ones."""
+    judged = getattr(ir_datasets.registry[split.source].queries_handler(), "_lazy_qids", None)
+    if judged is not None:
+        judged._loaded, judged._result = False, None
 
 
 def publish_miracl_passages(language: str, shards: Sequence[Sequence[Mapping[str, str]]]) -> None:
