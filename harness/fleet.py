@@ -247,10 +247,11 @@ def _needs(execution: Execution) -> tuple[int, ...]:
     return execution.workers, execution.fewest, execution.gpus_per_worker, execution.threads, execution.at_once
 
 
-def trainer(name: str, storage: Storage, tasks: Sequence[Task]) -> ElasticTrainer:
+def trainer(name: str, storage: Storage, tasks: Sequence[Task], *, desk: Any = None) -> ElasticTrainer:
     """A worker group that trains tasks which need the same workers, under the name of their study or search.
 
-    An elastic one has at any time a number of workers over which every task divides.
+    An elastic one has at any time a number of workers over which every task divides. With a ``desk``, a handle to a
+    Desk, it trains what is laid there, and ``tasks`` say what workers that needs.
     """
     execution = tasks[0].execution
     sizes = world_sizes([task.run for task in tasks], execution)
@@ -260,7 +261,7 @@ def trainer(name: str, storage: Storage, tasks: Sequence[Task]) -> ElasticTraine
     )
     return ElasticTrainer(
         train_worker,
-        train_loop_config={"storage": str(storage.root), "tasks": list(tasks)},
+        train_loop_config={"storage": str(storage.root)} | ({"tasks": list(tasks)} if desk is None else {"desk": desk}),
         scaling_config=ScalingConfig(
             num_workers=execution.workers if len(sizes) == 1 else (sizes[0], sizes[-1]),
             use_gpu=execution.gpus_per_worker > 0,

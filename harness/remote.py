@@ -36,11 +36,40 @@ class Task:
     milestones: Milestones | None = None
 
 
-def train_worker(config: dict[str, Any]) -> None:
-    """Train the runs in ``config["tasks"]`` in order; Ray calls this on every worker of a group."""
-    from harness.train import train_all
+@ray.remote(num_cpus=0)
+class Desk:
+    """Where a worker group finds its next task, one at a time.
 
-    train_all(Storage.at(config["storage"]), config["tasks"])
+    A task lies here until it is done, so that a group which was lost and started again finds it once more.
+    """
+
+    def __init__(self) -> None:
+        self._task: Task | None = None
+        self._ends = False
+
+    def lay(self, task: Task) -> None:
+        self._task = task
+
+    def end(self) -> None:
+        self._ends = True
+
+    def look(self) -> tuple[Task | None, bool]:
+        """The task that lies here, and whether it was the last."""
+        return self._task, self._ends
+
+    def clear(self) -> None:
+        self._task = None
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """Train the runs in ``config["tasks"]`` in order, or those laid on ``config["desk"]`` until it ends.
+
+    Ray calls this on every worker of a group.
+    """
+    from harness.train import taken_from, train_all
+
+    tasks = config["tasks"] if "tasks" in config else taken_from(config["desk"])
+    train_all(Storage.at(config["storage"]), tasks)
 
 
 @ray.remote(num_cpus=0, max_restarts=2)

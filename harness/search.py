@@ -25,6 +25,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from harness import fleet
 from harness.description import describe
+from harness.groups import group_for
 from harness.milestones import Milestones, scores_so_far
 from harness.remote import Evaluator, Task
 from harness.trials import Closed, closed, final_score
@@ -282,31 +283,21 @@ def follow(config: dict[str, Any], *, search: Search, storage: Storage, evaluato
 
 
 def _train(search: Search, storage: Storage, trial: Trial) -> None:
-    """Train a trial in a worker group of its own, and tell Tune of each milestone that was not judged yet."""
+    """Train a trial, and tell Tune of each milestone that was not judged yet."""
     assert trial.key is not None
     ledger = storage.ledger(search.name, search.version)
     milestones = Milestones(steps=search.milestones, evaluation=search.evaluation, ledger=ledger)
     run = run_of(search, rung_of(search, trial), trial.values)
     task = Task(study=search.name, key=trial.key, run=run, execution=search.execution, milestones=milestones)
-    problems: list[Exception] = []
-
-    def fit() -> None:
-        try:
-            fleet.trainer(search.name, storage, [task]).fit()
-        except Exception as error:
-            problems.append(error)
-
-    training = threading.Thread(target=fit, daemon=True)
-    training.start()
+    group = group_for(storage, task)
+    group.lay(task)
     told = set(read_ledger(ledger).judged(trial.key))
-    while training.is_alive():
+    while group.is_at_work():
         for step, score in scores_so_far(storage, trial.key, milestones).items():
             if step not in told:
                 told.add(step)
                 tune.report({KEY: trial.key, STEP: step, SCORE: score})
-        training.join(POLL_SECONDS)
-    if problems:
-        raise problems[0]
+        time.sleep(POLL_SECONDS)
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

@@ -7,13 +7,14 @@ run. Everything a run leaves behind lies in storage; a group that dies is starte
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
@@ -54,7 +55,10 @@ is back sooner."""
 POLL_SECONDS = 0.5
 
 LEASE_WAIT_SECONDS = 20.0
-"""How often workers come together while another process trains their run, lest they take one another for lost."""
+"""How often workers come together while another process trains their run or none is asked for, lest they take one
+another for lost."""
+
+DESK_POLL_SECONDS = 0.1
 
 
 class Diverged(Exception):
@@ -69,14 +73,14 @@ class Pruned(Exception):
     """A search has given the run up at a milestone; the run was saved there."""
 
 
-def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
+def train_all(storage: Storage, tasks: Iterable[Task]) -> None:
     """Train runs in order, on every worker of their group; each is executed by as many workers as there are."""
     check_sources()
-    tasks = [replace(task, execution=task.execution.by(dist.get_world_size())) for task in tasks]
-    torch.set_num_threads(tasks[0].execution.threads)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     with suppress(Stopped):
-        for task in tasks:
+        for declared in tasks:
+            task = replace(declared, execution=declared.execution.by(dist.get_world_size()))
+            torch.set_num_threads(task.execution.threads)
             if not taught(storage, task):
                 continue
             with leased(storage, task) as owed:
@@ -90,6 +94,27 @@ def train_all(storage: Storage, tasks: Sequence[Task]) -> None:
                 except Pruned as verdict:
                     if dist.get_rank() == 0:
                         write_state(storage, task.key, State.PRUNED, reason=str(verdict))
+
+
+def taken_from(desk: Any) -> Iterator[Task]:
+    """Tasks as they are laid on a desk, on every rank; each leaves it when the next is asked for."""
+    ends = False
+    while not ends:
+        task, ends = agree(_look(desk) if dist.get_rank() == 0 else None)
+        if task is not None:
+            yield task
+            if dist.get_rank() == 0:
+                ray.get(desk.clear.remote())
+
+
+def _look(desk: Any) -> tuple[Task | None, bool]:
+    """What lies on the desk, as soon as there is something; the other ranks wait, and not for long at a time."""
+    until = time.monotonic() + LEASE_WAIT_SECONDS
+    while True:
+        task, ends = ray.get(desk.look.remote())
+        if task is not None or ends or time.monotonic() > until:
+            return task, ends
+        time.sleep(DESK_POLL_SECONDS)
 
 
 def taught(storage: Storage, task: Task) -> bool:

@@ -1,69 +1,113 @@
-"""Search by blocks in a stated memory: python -m tests.benchmarks.bench_block_search [PASSAGES]
+"""A collection encoded and searched by blocks: python -m tests.benchmarks.bench_block_search [PASSAGES]
 
-A collection made here, of random unit vectors of width 128 and passages of 20 to 100 tokens, is written and searched by
-blocks in a process of its own within a budget of 256 MiB a block; peak memory is printed beside what the process held
-before. Encoding is left out, since it costs what the model costs; vectors take 256 bytes per token on disk.
+Made-up passages of 20 to 40 words are written as a local collection, which a checkpoint of two layers and vectors of
+width 128 reads, and searches for 50 queries, as an evaluation does. Peak memory is printed beside what the process held
+with the model loaded and one text read. Vectors take 256 bytes per token on disk: 16 GiB for a million passages.
 """
 
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from transformers import AutoTokenizer
 
-from harness.block_search import Block, block_passages, encode_blocks, search_blocks
-from harness.late_interaction import Ragged
+from harness.collection_search import search_collection
+from harness.data.records import revision_of_files
+from harness.encoders import build
+from harness.export import write_model
+from harness.published_files import content_revision
+from harness.text_readers import reader
+from studies.schema.collection import Judge, LocalCollection, LocalSplit, Pair, Relevance
+from studies.schema.evaluation import Searched
+from studies.schema.files import Documents, Layout, Topics
+from studies.schema.published_teacher import PublishedTeacher, Side
+from studies.schema.storage import Storage
+from tests.harness.published_encoder import SYLLABLES, write_encoder
 
 PASSAGES = 100_000
 QUERIES = 50
+DEPTH = 100
 WIDTH = 128
-TOKENS = (20, 100)
-BUDGET = 256 * 2**20  # bytes
-MIB = 2**20  # bytes
+WORDS = (20, 40)
+CHUNK = 100_000
+GIB = 2**30  # bytes
 
 
 def main() -> None:
     torch.set_num_threads(1)
     total = int(sys.argv[1]) if len(sys.argv) > 1 else PASSAGES
-    size = block_passages(BUDGET, TOKENS[1], WIDTH)
-    queries = _texts(QUERIES, (8, 32), 0)
-    before = _peak()
     with tempfile.TemporaryDirectory() as folder:
-        start = time.process_time()
-        blocks = encode_blocks(Path(folder) / "vectors", _blocks(total, size), total=total)
-        written = time.process_time()
-        scores, _ = search_blocks(Path(folder) / "vectors", queries, k=100)
-        searched = time.process_time()
-        disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        storage = Storage.at(Path(folder) / "storage")
+        collection = _write_collection(storage.data(), total)
+        teacher = _teacher(Path(folder))
+        searched = Searched(collection=collection)
+        reader(storage, teacher, torch.device("cpu")).encode(["kata"], Side.DOCUMENT)
+        before, began = _peak(), time.monotonic()
+        _, ranking = search_collection(storage, teacher, searched, depth=DEPTH)
+        seconds = time.monotonic() - began
+        vectors = list(storage.root.rglob("tokens.npy"))
+        disk = sum(path.stat().st_size for path in vectors)
+        assert len(ranking) == QUERIES * min(DEPTH, total)
     print(
-        f"{total:,} passages in {blocks} blocks of {size:,}: {disk / MIB:,.0f} MiB on disk, made and written in "
-        f"{written - start:.0f} s, {len(scores)} queries searched in {searched - written:.0f} s (processor time); "
-        f"memory {before:.0f} MiB before, {_peak():.0f} MiB at most"
+        f"{total:,} passages of {disk / 2 / WIDTH / total:.0f} tokens in {len(vectors):,} blocks, {disk / GIB:.1f} GiB "
+        f"on disk; read, encoded and searched for {QUERIES} queries in {seconds:.0f} s; memory {before:.2f} GiB with "
+        f"the model, {_peak() - before:.2f} GiB more at most"
     )
 
 
-def _blocks(total: int, size: int) -> Iterator[Block]:
-    for first in range(0, total, size):
-        count = min(size, total - first)
-        yield (
-            [f"{number}#0" for number in range(first, first + count)],
-            partial(_texts, count, TOKENS, first + 1),
-        )
+def _write_collection(folder: Path, total: int) -> LocalCollection:
+    """Passages of words of two syllables; each query is some words of the passage that answers it."""
+    draw = np.random.default_rng(0)
+    words = np.array([first + second for first in SYLLABLES for second in SYLLABLES])
+    folder.mkdir(parents=True, exist_ok=True)
+    queries: list[str] = []
+    with (folder / "docs.tsv").open("w", encoding="utf-8") as file:
+        for first in range(0, total, CHUNK):
+            count = min(CHUNK, total - first)
+            lengths = draw.integers(WORDS[0], WORDS[1], count, endpoint=True)
+            texts = np.split(words[draw.integers(0, len(words), lengths.sum())], lengths.cumsum()[:-1])
+            file.writelines(f"d{first + place}\t{' '.join(text)}\n" for place, text in enumerate(texts))
+            queries += [" ".join(text[3:9]) for text in texts[: QUERIES - len(queries)]]
+    numbered = list(enumerate(queries))
+    (folder / "topics.tsv").write_text("".join(f"{place}\t{query}\n" for place, query in numbered), encoding="utf-8")
+    (folder / "qrels.txt").write_text("".join(f"{place} 0 d{place} 1\n" for place, _ in numbered), encoding="utf-8")
+    documents, topics, qrels = "docs.tsv", "topics.tsv", "qrels.txt"
+    columns = ("id", "text")
+    return LocalCollection(
+        name="made-up",
+        pair=Pair(query="en", document="en"),
+        documents=Documents(
+            layout=Layout.TSV, paths=(documents,), columns=columns, id_field="id", text_fields=columns[1:]
+        ),
+        splits=(
+            LocalSplit(
+                name="dev",
+                topics=Topics(
+                    layout=Layout.TSV, paths=(topics,), columns=columns, id_field="id", text_fields=columns[1:]
+                ),
+                qrels=(qrels,),
+            ),
+        ),
+        relevance=Relevance(grades=(0, 1), relevant_from=1, judge=Judge.PEOPLE),
+        licence=None,
+        revision=revision_of_files(folder, (documents, topics, qrels)),
+    )
 
 
-def _texts(number: int, tokens: tuple[int, int], seed: int) -> Ragged:
-    generator = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(tokens[0], tokens[1] + 1, (number,), generator=generator)
-    tokens_TH = torch.randn(int(lengths.sum()), WIDTH, generator=generator)
-    return Ragged(tokens_TH=torch.nn.functional.normalize(tokens_TH, dim=1, out=tokens_TH), lengths=lengths)
+def _teacher(folder: Path) -> PublishedTeacher:
+    rung = write_encoder(folder / "encoder")
+    encoder = build(rung, WIDTH, dropout=0.0, seed=3).eval()
+    write_model(encoder, AutoTokenizer.from_pretrained(str(rung.weights)), folder / "teacher")
+    place = folder / "teacher"
+    return PublishedTeacher(checkpoint=str(place), revision=content_revision(place), token_size=WIDTH)
 
 
 def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from harness.drills.results import fingerprint
+from harness.drills.results import fingerprint, last_step
 from harness.drills.tiny import tiny_search, write_study
 from harness.journal import read_all
 from harness.trials import closed
@@ -35,6 +35,9 @@ def test_killed_search_goes_on_and_repeats_no_finished_trial(revision: str, tmp_
     journals = {key: storage.journal(key).read_bytes() for key in ended}
 
     follower = start(storage, studies, "search", search.name)
+    follower.wait_until(lambda: under_way(search, storage) and bool(follower.train_workers()))
+    # Its group is started again and has to find the trial that it was at.
+    follower.train_workers()[0].kill()
     assert follower.wait() == 0, follower.output()
     assert not follower.left_behind()
     after = read_ledger(storage.ledger(search.name, search.version))
@@ -57,6 +60,12 @@ def trained(search: Search, storage: Storage) -> list[str]:
     """Keys of trials that were trained to their end."""
     keys = [point.key for point in points_of(search, storage)][1:]
     return [key for key in keys if read_state(storage, key).state.has_result]
+
+
+def under_way(search: Search, storage: Storage) -> list[str]:
+    """Keys of trials that have begun and are not at their end."""
+    keys = [point.key for point in points_of(search, storage)][1:]
+    return [key for key in keys if last_step(storage, key) and not read_state(storage, key).state.is_final]
 
 
 def assert_pruned_trials_can_go_on(search: Search, storage: Storage) -> None:
