@@ -12,9 +12,11 @@ from analysis.figures.canvas import DASHED, GREY, INK, SOLID, Dashes, sheet, sho
 from analysis.findings import Strand
 from studies.schema.record import Metric
 
-_PANELS = (
+_LOSSES = (
     (Metric.LOSS, "training loss per example", False),
     (Metric.LOSS_HELD_OUT, "held-out loss per example", False),
+)
+_SOLVER = (
     (Metric.TRANSPORT_ITERATIONS, "solver iterations per batch", False),
     (Metric.TRANSPORT_MARGINAL_ERROR, "solver's mean L1 marginal error", True),
 )
@@ -23,16 +25,18 @@ _TOLERANCE = "objective.tolerance"
 
 def draw_training(strand: Strand) -> Figure:
     """One line per run: colour and dashes tell the rung, rotations and seeds share them."""
-    figure = sheet(height=5.6)
-    figure.suptitle("Losses and solver by step", x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-    grid = figure.subplots(2, 2, sharex=True)
+    solves = any(metric in run.series for run in strand.runs for metric, *_ in _SOLVER)
+    title = "Losses and solver by step" if solves else "Losses by step"
+    figure = sheet(height=5.6 if solves else 3.4)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    grid = figure.subplots(2 if solves else 1, 2, sharex=True, squeeze=False)
     scale = matplotlib.colormaps["viridis"]
     number = len(strand.ladder.rungs)
     styles = {
         rung: (to_hex(scale(0.85 * place / max(1, number - 1))), (SOLID, *DASHED)[place % (len(DASHED) + 1)])
         for place, rung in enumerate(strand.ladder.rungs)
     }
-    for axes, (metric, title, logarithmic) in zip(grid.flat, _PANELS, strict=True):
+    for axes, (metric, title, logarithmic) in zip(grid.flat, (*_LOSSES, *_SOLVER) if solves else _LOSSES, strict=True):
         tidy(axes)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         drawn = _lines(axes, strand, metric, styles)
@@ -41,7 +45,7 @@ def draw_training(strand: Strand) -> Figure:
         elif logarithmic:
             axes.set_yscale("log")
             _tolerance(axes, strand)
-    for axes in grid[1]:
+    for axes in grid[-1]:
         axes.set_xlabel("optimiser steps", fontsize=10, color=INK)
     handles = [Line2D([], [], color=colour, linestyle=dashes, linewidth=2) for colour, dashes in styles.values()]
     names = [short_count(size) for size in strand.ladder.sizes_G]
