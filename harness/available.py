@@ -8,8 +8,8 @@ from functools import partial
 
 from harness.data.collections import load
 from harness.data.own_tokenizer import own_tokenizer
+from harness.data.parallel_files import find_corpus
 from harness.data.published import Unavailable
-from harness.data.records import check_files
 from harness.data.triple_files import check_source
 from harness.published_files import find_weights, found, look_over
 from studies.schema.collection import Collection
@@ -49,7 +49,7 @@ def _looks(storage: Storage, runs: Sequence[Run], evaluation: Evaluation) -> Ite
     asked = () if evaluation.alignment is None else evaluation.alignment.sentences
     read = [corpus for text in _texts(runs) for corpus in (*text.corpora, *text.kept_out_text)]
     for corpus in dict.fromkeys([*read, *asked]):
-        yield partial(check_files, f"corpus {corpus.name}", storage.data(), corpus.paths, corpus.revision)
+        yield partial(find_corpus, storage.data(), corpus)
 
 
 def _without(storage: Storage, collections: Sequence[Collection]) -> Iterator[str]:

@@ -1,11 +1,13 @@
-"""The files of a published checkpoint: found or fetched, and looked over before anything of them is loaded.
+"""Files of the hub: found or fetched, and those of a checkpoint looked over before anything of them is loaded.
 
 Weights have to be safetensors, and no code of theirs runs. Needs no tensor library.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -52,10 +54,15 @@ def find_weights(rung: Rung) -> None:
         )
 
 
-def _fetched(what: str, name: str, revision: str | None = None) -> Path:
+def fetched_data(what: str, name: str, revision: str, patterns: Sequence[str]) -> Path:
+    """The directory that has those files of a data set on the hub, fetched where they are not there yet."""
+    return _fetched(what, name, revision, repo_type="dataset", allow_patterns=list(patterns))
+
+
+def _fetched(what: str, name: str, revision: str | None = None, **chosen: Any) -> Path:
     """The directory in which a hub's files lie on this machine, fetched where they are not there yet."""
     try:
-        return Path(snapshot_download(name, revision=revision, ignore_patterns=NEVER_FETCHED))
+        return Path(snapshot_download(name, revision=revision, ignore_patterns=NEVER_FETCHED, **chosen))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ValueError(
             f"{what} cannot be had ({type(error).__name__}); check the network and, for a gated one, the hub's token, "

@@ -6,6 +6,8 @@ hold torch's libraries and ours in memory for nothing, half a gigabyte each.
 
 import gc
 import os
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,11 @@ from studies.schema.storage import Storage
 NICE = 2
 """How much the evaluator's process gives way to others on its machine, of 19 at most: little, as it should be done soon
 after the trainers beside it."""
+
+DESK_WAIT_SECONDS = 20.0
+"""How often workers come together while none of them has a task, lest they take one another for lost."""
+
+DESK_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +73,35 @@ def train_worker(config: dict[str, Any]) -> None:
 
     Ray calls this on every worker of a group.
     """
-    from harness.train import taken_from, train_all
+    from harness.train import train_all
 
-    tasks = config["tasks"] if "tasks" in config else taken_from(config["desk"])
+    tasks = config["tasks"] if "tasks" in config else laid_on(config["desk"])
     train_all(Storage.at(config["storage"]), tasks)
+
+
+def laid_on(desk: Any) -> Iterator[Task]:
+    """Tasks as they are laid on a desk, on every rank; each leaves it when the next is asked for."""
+    import torch.distributed as dist
+
+    from harness.checkpoint import agree
+
+    ends = False
+    while not ends:
+        task, ends = agree(_look(desk) if dist.get_rank() == 0 else None)
+        if task is not None:
+            yield task
+            if dist.get_rank() == 0:
+                ray.get(desk.clear.remote())
+
+
+def _look(desk: Any) -> tuple[Task | None, bool]:
+    """What lies on the desk, as soon as there is something; the other ranks wait, and not for long at a time."""
+    until = time.monotonic() + DESK_WAIT_SECONDS
+    while True:
+        task, ends = ray.get(desk.look.remote())
+        if task is not None or ends or time.monotonic() > until:
+            return task, ends
+        time.sleep(DESK_POLL_SECONDS)
 
 
 @ray.remote(num_cpus=0, max_restarts=2)

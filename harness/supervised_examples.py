@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
 
-from transformers import PreTrainedTokenizerFast
-
 from harness.data.collections import load
 from harness.data.guard import guard_of
 from harness.data.own_tokenizer import own_tokenizer
 from harness.data.retrieval import Loaded
-from harness.data.tokenizer import encode as tokenize
+from harness.data.tokenizer import encode_cut
 from harness.data.triple_files import KeptForTests
 from harness.data.triples import PreparedTriples, open_triples, prepare_triples
 from harness.examples import Sequences, TripleExamples
@@ -85,15 +83,10 @@ def _prepared(storage: Storage, declaration: RetrievalTriples, rung: Rung) -> tu
     prepared = prepare_triples(
         storage.data(),
         declaration,
-        query=partial(_cut, tokenizer, declaration.query_tokens),
-        passage=partial(_cut, tokenizer, declaration.passage_tokens),
+        query=partial(encode_cut, tokenizer, declaration.query_tokens),
+        passage=partial(encode_cut, tokenizer, declaration.passage_tokens),
         kept=kept_for_tests(storage, declaration.kept_out),
         place=place,
         watched=HELD_OUT_QUERIES,
     )
     return prepared, padding
-
-
-def _cut(tokenizer: PreTrainedTokenizerFast, longest: int, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of at most so many tokens, the closing one among them."""
-    return [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in tokenize(tokenizer, texts)]

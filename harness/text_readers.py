@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.own_tokenizer import own_tokenizer
-from harness.data.tokenizer import encode as tokenize
+from harness.data.tokenizer import encode_cut
 from harness.examples import Sequences
 from harness.finished import trained
 from harness.late_interaction import Ragged
@@ -49,7 +49,7 @@ class TrainedReader:
         del side
         padding = self._tokenizer.pad_token_id
         assert isinstance(padding, int)
-        ids = [_cut(found) for found in tokenize(self._tokenizer, texts)]
+        ids = encode_cut(self._tokenizer, LONGEST_TEXT, texts)
         return encode(self._encoder, Sequences.of(ids, padding), self._device)
 
 
@@ -93,8 +93,3 @@ class LiveReader:
         """Vectors (B, N, H) and mask (B, N) of the lines."""
         read = self._teacher.encode([self._text(int(line)) for line in lines], self._side)
         return CachedTeacher(read).take(np.arange(len(lines)))
-
-
-def _cut(ids: list[int]) -> list[int]:
-    """At most as many tokens as are read of a text, the closing one among them."""
-    return ids if len(ids) <= LONGEST_TEXT else [*ids[: LONGEST_TEXT - 1], ids[-1]]

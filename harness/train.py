@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
@@ -55,10 +54,7 @@ is back sooner."""
 POLL_SECONDS = 0.5
 
 LEASE_WAIT_SECONDS = 20.0
-"""How often workers come together while another process trains their run or none is asked for, lest they take one
-another for lost."""
-
-DESK_POLL_SECONDS = 0.1
+"""How often workers come together while another process trains their run, lest they take one another for lost."""
 
 
 class Diverged(Exception):
@@ -94,27 +90,6 @@ def train_all(storage: Storage, tasks: Iterable[Task]) -> None:
                 except Pruned as verdict:
                     if dist.get_rank() == 0:
                         write_state(storage, task.key, State.PRUNED, reason=str(verdict))
-
-
-def taken_from(desk: Any) -> Iterator[Task]:
-    """Tasks as they are laid on a desk, on every rank; each leaves it when the next is asked for."""
-    ends = False
-    while not ends:
-        task, ends = agree(_look(desk) if dist.get_rank() == 0 else None)
-        if task is not None:
-            yield task
-            if dist.get_rank() == 0:
-                ray.get(desk.clear.remote())
-
-
-def _look(desk: Any) -> tuple[Task | None, bool]:
-    """What lies on the desk, as soon as there is something; the other ranks wait, and not for long at a time."""
-    until = time.monotonic() + LEASE_WAIT_SECONDS
-    while True:
-        task, ends = ray.get(desk.look.remote())
-        if task is not None or ends or time.monotonic() > until:
-            return task, ends
-        time.sleep(DESK_POLL_SECONDS)
 
 
 def taught(storage: Storage, task: Task) -> bool:

@@ -5,7 +5,7 @@ lists. Licences are those of the corpora's own pages, None where each text has i
 """
 
 from studies.schema.files import REVISION_DIGITS
-from studies.schema.parallel import Corpus, Moses, MosesZip, Tsv
+from studies.schema.parallel import Corpus, Moses, MosesZip, Parquet, Tsv
 
 WIKIMATRIX_THRESHOLD = 1.04
 """Margin score above which WikiMatrix's authors keep a pair (arXiv 1907.05791)."""
@@ -85,6 +85,25 @@ def ccaligned_documents(language: str, *, name: str, revision: str) -> Corpus:
         files=Tsv(path=f"ccaligned/{name}.tsv.xz", columns=5, source=4, target=2),
         licence=None,
         revision=revision,
+    )
+
+
+def on_hub(data_set: str, source: str, target: str, *, config: str, revision: str, split: str = "train") -> Corpus:
+    """A data set of translations on Hugging Face's hub, such as Helsinki-NLP/opus-100 with ``config`` en-sw.
+
+    ``revision`` is a commit of the branch refs/convert/parquet, on which the hub has every data set in one layout.
+    """
+    source, target = _sides(source, target)
+    return Corpus(
+        name=f"{data_set.rpartition('/')[2]}-{config}",
+        source=source,
+        target=target,
+        files=Parquet(
+            path=f"{config}/{split}/*.parquet", source=f"translation.{source}", target=f"translation.{target}"
+        ),
+        licence=None,
+        revision=revision,
+        hub=data_set,
     )
 
 

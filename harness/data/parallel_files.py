@@ -1,16 +1,21 @@
-"""Lines of parallel text from files: Moses pairs, plain, packed or zipped, and tables with or without scores."""
+"""Lines of parallel text from files, one's own or the hub's: Moses pairs, plain, packed or zipped, tables, Parquet."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from pathlib import Path
-from typing import IO, assert_never
+from typing import IO, Any, assert_never
 from zipfile import BadZipFile, ZipFile
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.data.growing import BATCH
 from harness.data.line_filters import MALFORMED, Reason
-from harness.data.records import check_files, opened, refuse_broken
-from studies.schema.parallel import Corpus, Moses, MosesZip, Tsv
+from harness.data.records import check_files, expand, opened, refuse_broken
+from harness.published_files import fetched_data
+from studies.schema.parallel import Corpus, Moses, MosesZip, Parquet, Tsv
 
 
 def read_lines(folder: Path, corpus: Corpus, counts: Counter[Reason]) -> Iterator[tuple[str, str]]:
@@ -18,7 +23,7 @@ def read_lines(folder: Path, corpus: Corpus, counts: Counter[Reason]) -> Iterato
 
     ValueError or OSError for files other than declared, sides of unlike length, or more broken lines than chance gives.
     """
-    check_files(f"corpus {corpus.name}", folder, corpus.paths, corpus.revision)
+    folder = find_corpus(folder, corpus)
     match corpus.files:
         case Moses() as files:
             with opened(folder / files.source) as source, opened(folder / files.target) as target:
@@ -29,8 +34,24 @@ def read_lines(folder: Path, corpus: Corpus, counts: Counter[Reason]) -> Iterato
                 yield from _aligned(corpus, source, target, place, files.target, counts)
         case Tsv() as files:
             yield from _table(corpus, folder / files.path, files, counts)
+        case Parquet() as files:
+            yield from _rows(corpus, expand(folder, (files.path,)), files, counts)
         case unknown:
             assert_never(unknown)
+
+
+def find_corpus(folder: Path, corpus: Corpus) -> Path:
+    """The folder that has the files of a corpus: ``folder`` itself, or one of the hub's, fetched when missing.
+
+    ValueError or OSError where they are not those that were declared, or cannot be had.
+    """
+    if corpus.hub is None:
+        check_files(f"corpus {corpus.name}", folder, corpus.paths, corpus.revision)
+        return folder
+    what = f"corpus {corpus.name}: data set {corpus.hub} at {corpus.revision[:12]}"
+    found = fetched_data(what, corpus.hub, corpus.revision, corpus.paths)
+    expand(found, corpus.paths)
+    return found
 
 
 @contextmanager
@@ -100,6 +121,38 @@ def _row(raw: bytes, files: Tsv, least: float | None) -> tuple[Reason | None, tu
         if not score >= least:
             return Reason.LOW_SCORE, nothing
     return None, (cells[files.source], cells[files.target])
+
+
+def _rows(corpus: Corpus, paths: Sequence[Path], files: Parquet, counts: Counter[Reason]) -> Iterator[tuple[str, str]]:
+    names = [name for name in (files.source, files.target, files.score) if name is not None]
+    total = 0
+    first = ""
+    for path in paths:
+        for batch in _batches(path, names):
+            scores = batch[2] if files.score is not None and corpus.least_score is not None else repeat(None)
+            for source, target, score in zip(batch[0], batch[1], scores, strict=False):
+                total += 1
+                if corpus.least_score is None or (score is not None and score >= corpus.least_score):
+                    yield source or "", target or ""
+                    continue
+                reason = Reason.NO_SCORE if score is None else Reason.LOW_SCORE
+                counts[reason] += 1
+                first = first or (f"{path}, row {total}: {reason}" if reason in MALFORMED else "")
+    _check_malformed(corpus, str(paths[0]), total, first, counts)
+
+
+def _batches(path: Path, names: Sequence[str]) -> Iterator[list[list[Any]]]:
+    """Values of the named columns, a batch of rows at a time."""
+    try:
+        with pq.ParquetFile(path) as file:
+            known = pa.schema(file.schema_arrow).empty_table().flatten().column_names
+            if missing := [name for name in names if name not in known]:
+                raise ValueError(f"{path} has no column {missing[0]!r}; it has {', '.join(known)}")
+            for batch in file.iter_batches(batch_size=BATCH, columns=list(names)):
+                table = pa.Table.from_batches([batch]).flatten()
+                yield [table.column(name).to_pylist() for name in names]
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is no whole Parquet file ({error}); fetch it again") from error
 
 
 def _check_malformed(corpus: Corpus, place: str, total: int, first: str, counts: Counter[Reason]) -> None:

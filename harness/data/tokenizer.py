@@ -95,6 +95,11 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[lis
     return [encoding.ids for encoding in backend.encode_batch(list(texts))]
 
 
+def encode_cut(tokenizer: PreTrainedTokenizerFast, longest: int, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, at most ``longest``, the closing one among them."""
+    return [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in encode(tokenizer, texts)]
+
+
 def fertility(tokenizer: Tokenizer, entities: Sequence[Entity], languages: Sequence[str]) -> Mapping[str, float]:
     """Mean tokens per name by language, English first; special tokens do not count."""
     means: dict[str, float] = {}

@@ -77,6 +77,14 @@ def check_revision(what: str, revision: str) -> None:
         )
 
 
+def check_commit(what: str, revision: str) -> None:
+    """Raise ValueError for a revision that is no commit of a hub, such as the name of a branch."""
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise ValueError(
+            f"the revision of {what} is {revision!r}; a name that moves identifies nothing: write a commit of 40 digits"
+        )
+
+
 def _check_fields(what: str, layout: Layout, fields: tuple[str, ...], columns: tuple[str, ...]) -> None:
     if len(fields) < 2 or not all(fields):
         raise ValueError(f"{what} has fields {fields}; name the id and at least one text")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from studies.schema.added import ADDED
 from studies.schema.collection import Collection
-from studies.schema.files import check_relative, check_revision
+from studies.schema.files import check_commit, check_relative, check_revision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +45,41 @@ class Tsv:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parquet:
+    """Rows of Parquet files, as data sets on Hugging Face's hub have them; ``path`` may be a pattern of several.
+
+    ``source``, ``target`` and ``score`` are names of columns, within a struct with a dot: ``translation.sw``.
+    """
+
+    path: str
+    source: str
+    target: str
+    score: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """Parallel lines of one pair. ``source`` is the student's side; where English takes part, it is the ``target``.
 
     Lines below ``least_score`` are dropped. ``held_out`` says what a corpus is kept for; such a one is never trained
-    on. ``revision`` is the hash of the files.
+    on. The files are one's own, and ``revision`` is their hash; or those of the data set ``hub`` on Hugging Face's hub,
+    and ``revision`` is its commit.
     """
 
     name: str
     source: str
     target: str
-    files: Moses | MosesZip | Tsv
+    files: Moses | MosesZip | Tsv | Parquet
     licence: str | None
     revision: str
     least_score: float | None = None
     held_out: str | None = None
+    hub: str | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         check_relative(f"corpus {self.name}", self.paths)
-        check_revision(f"corpus {self.name}", self.revision)
+        check = check_revision if self.hub is None else check_commit
+        check(f"corpus {self.name}", self.revision)
         for language in (self.source, self.target):
             if not re.fullmatch(r"[a-z]{2,3}", language):
                 raise ValueError(f"corpus {self.name} has language {language!r}; use an ISO 639 code such as 'sw'")
@@ -72,7 +88,8 @@ class Corpus:
                 f"corpus {self.name} is declared from {self.source!r} to {self.target!r}; the sides differ, and "
                 "English is the target, which the teacher reads"
             )
-        if self.least_score is not None and not (isinstance(self.files, Tsv) and self.files.score is not None):
+        has_score = isinstance(self.files, Tsv | Parquet) and self.files.score is not None
+        if self.least_score is not None and not has_score:
             raise ValueError(f"corpus {self.name} has a least score, but its files have no column of scores")
 
     @property
@@ -82,7 +99,7 @@ class Corpus:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files on disk."""
+        """The files, or patterns of them, below the folder that has them."""
         return (self.files.source, self.files.target) if isinstance(self.files, Moses) else (self.files.path,)
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from studies.schema.checks import at_least
+from studies.schema.files import check_commit
 
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _CONTENT = re.compile(r"content:[0-9a-f]{16}\Z")
 
 
@@ -34,11 +34,12 @@ class PublishedTeacher:
 
     def __post_init__(self) -> None:
         at_least(self, 1, "token_size")
-        form, what = (_CONTENT, "content: and 16 digits") if self.is_local else (_COMMIT, "a commit of 40 digits")
-        if not form.match(self.revision):
+        if not self.is_local:
+            check_commit(self.checkpoint, self.revision)
+        elif not _CONTENT.match(self.revision):
             raise ValueError(
-                f"the revision of {self.checkpoint} is {self.revision!r}; a name that moves identifies nothing: "
-                f"write {what}"
+                f"the revision of {self.checkpoint} is {self.revision!r}; files may change under the name of their "
+                "directory: write content: and 16 digits"
             )
 
     @property

@@ -10,7 +10,10 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from harness.data.guard import Guard
@@ -18,8 +21,8 @@ from harness.data.line_filters import Reason, kept
 from harness.data.parallel import Prepared, open_prepared, prepare
 from harness.data.parallel_files import read_lines
 from harness.data.records import revision_of_files
-from studies.parallel_texts import ccaligned_documents, flores, nllb, opus, tatoeba, wikimatrix
-from studies.schema.parallel import Corpus, Filters, Moses, ParallelText, Tsv
+from studies.parallel_texts import ccaligned_documents, flores, nllb, on_hub, opus, tatoeba, wikimatrix
+from studies.schema.parallel import Corpus, Filters, Moses, ParallelText, Parquet, Tsv
 from tests.harness.published_layouts import write
 
 NO_REVISION = "0" * 12
@@ -94,6 +97,62 @@ def test_every_published_layout_gives_source_and_target(tmp_path: Path) -> None:
         found = list(read_lines(tmp_path, with_revision(tmp_path, corpus), counts))
         assert [tuple(side.strip() for side in line) for line in found] == [("Habari yako", "Hello there")], corpus.name
         assert counts == ({Reason.LOW_SCORE: 1} if corpus.name.startswith("wikimatrix") else {})
+
+
+def parquet(path: Path, rows: Sequence[tuple[str | None, str | None, float | None]]) -> None:
+    """Rows as the hub has data sets of translations: one struct of languages, and a column of scores beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    translation = [{"en": target, "sw": source} for source, target, _ in rows]
+    pq.write_table(pa.table({"translation": translation, "score": [score for *_, score in rows]}), path)
+
+
+HUB_ROWS = ("Habari yako", "Hello there", 1.1), ("chini", "low", 0.9), ("hakuna", "nothing", None), (None, "one", 1.2)
+
+
+def test_parquet_is_read_in_order_of_its_files_with_scores_and_empty_cells_counted(tmp_path: Path) -> None:
+    parquet(tmp_path / "rows" / "0001.parquet", [("ya pili", "second", 2.0)] * 200)
+    parquet(tmp_path / "rows" / "0000.parquet", HUB_ROWS)
+    files = Parquet(path="rows/*.parquet", source="translation.sw", target="translation.en", score="score")
+    declared = Corpus(
+        name="b", source="sw", target="en", files=files, licence=None, revision=NO_REVISION, least_score=1.0
+    )
+    corpus = with_revision(tmp_path, declared)
+    counts: Counter[Reason] = Counter()
+    found = list(kept(read_lines(tmp_path, corpus, counts), Filters(), Guard(), counts))
+    assert found == [("Habari yako", "Hello there"), *[("ya pili", "second")] * 200]
+    assert counts == {Reason.LOW_SCORE: 1, Reason.NO_SCORE: 1, Reason.EMPTY: 1}
+    unscored = replace(corpus, files=replace(files, score=None), least_score=None)
+    assert list(read_lines(tmp_path, unscored, Counter()))[:2] == [("Habari yako", "Hello there"), ("chini", "low")]
+    for wrong, message in (
+        (replace(files, source="translation.te"), "0000.parquet has no column 'translation.te'; it has translation.en"),
+        (replace(files, score=None), "has a least score, but its files have no column of scores"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            list(read_lines(tmp_path, replace(corpus, files=wrong), Counter()))
+    cut = tmp_path / "rows" / "0001.parquet"
+    cut.write_bytes(cut.read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"0001\.parquet is no whole Parquet file"):
+        list(read_lines(tmp_path, with_revision(tmp_path, corpus), Counter()))
+
+
+def test_data_set_of_the_hub_is_read_at_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's folder as it lies on a machine that has fetched it; without a network nothing else can be had."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    corpus = on_hub("group/opus", "en", "sw", config="en-sw", revision="a" * 40)
+    with pytest.raises(ValueError, match=r"data set group/opus at aaaaaaaaaaaa cannot be had .* check the network"):
+        list(read_lines(tmp_path, corpus, Counter()))
+    snapshot = tmp_path / "hub" / "datasets--group--opus" / "snapshots" / corpus.revision
+    parquet(snapshot / "en-sw" / "train" / "0000.parquet", HUB_ROWS[:2])
+    prepared = made(tmp_path, declare(corpus))
+    assert (texts(prepared, 0), texts(prepared, 1)) == (["Habari yako", "chini"], ["Hello there", "low"])
+    with pytest.raises(FileNotFoundError, match="has no file en-sw/test/"):
+        list(
+            read_lines(
+                tmp_path, on_hub("group/opus", "en", "sw", config="en-sw", revision="a" * 40, split="test"), Counter()
+            )
+        )
+    with pytest.raises(ValueError, match="a name that moves identifies nothing: write a commit of 40 digits"):
+        replace(corpus, revision="main")
 
 
 def test_packed_moses_files_and_pairs_without_english_are_read(tmp_path: Path) -> None:
