@@ -11,8 +11,8 @@ import numpy as np
 from analysis.bootstrap import Estimate, estimate, p_value
 from analysis.frame import Floats, RunRecord
 from analysis.scores import cluster_sums
+from studies.schema.atlas import ENGLISH
 from studies.schema.evaluation import Pair, pair_name
-from studies.schema.run import ENGLISH
 
 UNSEEN_LANGUAGE = "unseen language"
 """The level at which distillation had no line of the queries' language."""

@@ -32,9 +32,9 @@ from analysis.falls import (
 from analysis.frame import RunRecord
 from analysis.ledger import Ledger, by_objective, compare
 from analysis.scores import by_entity, cluster_names
+from studies.schema.atlas import ENGLISH
 from studies.schema.language import Language
 from studies.schema.record import Role
-from studies.schema.run import ENGLISH
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ from harness.parallel_examples import parallel_lines
 from harness.supervised_examples import triple_examples
 from harness.translator import TranslationModel, build_translator
 from harness.vectors import CachedTeacher, LiveTeacher, encode, store, stored
+from studies.schema.atlas import Atlas, Bitext
 from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.key import digest, run_key
@@ -46,11 +47,8 @@ from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     HELD_OUT_LINES,
     HELD_OUT_QUERIES,
-    Atlas,
-    Bitext,
     Pretraining,
     Retriever,
-    Rung,
     Student,
     Supervised,
     Teacher,
@@ -58,6 +56,7 @@ from studies.schema.run import (
     Translator,
     teacher_of,
 )
+from studies.schema.rung import Rung
 from studies.schema.storage import Storage
 
 

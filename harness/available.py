@@ -16,7 +16,8 @@ from studies.schema.collection import Collection
 from studies.schema.evaluation import Evaluation
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import Preparatory, Run, Rung, Student, Supervised, teacher_of
+from studies.schema.run import Preparatory, Run, Student, Supervised, teacher_of
+from studies.schema.rung import Rung
 from studies.schema.storage import Storage
 from studies.schema.triples import RetrievalTriples
 

@@ -13,7 +13,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from harness.families import configuration, dropouts, reader, shape, without_pooler
 from studies.schema.cost import parameters
-from studies.schema.run import Rung
+from studies.schema.rung import Rung
 
 IN_LAYER = re.compile(r"\.(layer|layers|block)\.\d+\.(?!.*relative_attention_bias)")
 """Names of the weights of the encoder's layers; what stands for a position is an embedding, wherever it lies."""

@@ -32,16 +32,15 @@ from harness.sentence_alignment import by_language, sentence_scores
 from harness.translation_record import Asked, flags_of, translation_summary, write_translations
 from harness.translations import translate
 from harness.vectors import encode
+from studies.schema.atlas import Bitext
 from studies.schema.evaluation import Evaluation, Pair, pair_name
 from studies.schema.key import run_key
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import ALIGNMENT_FILE, TRANSLATIONS_FILE, State, validation_name
 from studies.schema.run import (
     AnyTeacher,
-    Bitext,
     LookUp,
     Retriever,
-    Rung,
     Student,
     Supervised,
     System,
@@ -49,6 +48,7 @@ from studies.schema.run import (
     TranslateQuery,
     teacher_of,
 )
+from studies.schema.rung import Rung
 from studies.schema.state import write_state
 from studies.schema.storage import Storage, publish, read_manifest
 

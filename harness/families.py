@@ -4,7 +4,7 @@ from typing import Any, assert_never
 
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PretrainedConfig
 
-from studies.schema.run import Architecture, ModelType
+from studies.schema.rung import Architecture, ModelType
 
 BEGIN, PADDING, END = 0, 1, 2
 """Ids of the special tokens in XLM-R and in the embedded collection's tokenizer, for encoders with random weights;

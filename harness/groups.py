@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness import fleet
 from harness.remote import Desk, Task
@@ -20,7 +21,9 @@ class Group:
     """Trains one task after another in the background."""
 
     def __init__(self, storage: Storage, first: Task) -> None:
-        self._desk: Any = Desk.remote()  # type: ignore[attr-defined]
+        # On this machine, so that it is lost only with this process.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._desk: Any = Desk.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
         self._sizes = world_sizes([first.run], first.execution)
         self._problem: Exception | None = None
         self._thread = threading.Thread(target=self._fit, args=(storage, first), daemon=True)

@@ -290,8 +290,7 @@ def allowed_hosts(host: str) -> list[str]:
 def _command(storage: Storage, host: str, port: int) -> list[str]:
     """The server's command line; a plain artifact root without proxying lets readers do without a server."""
     return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", f"sqlite:///{storage.mlflow_database()}"),
+        *(sys.executable, "-P", str(Path(__file__).with_name("serve_mlflow.py")), str(storage.mlflow_database())),
         *("--default-artifact-root", str(storage.mlflow_artifacts()), "--no-serve-artifacts"),
         *("--host", host, "--port", str(port), "--workers", "1"),
         *("--allowed-hosts", ",".join(allowed_hosts(host))),

@@ -6,12 +6,13 @@ from typing import assert_never
 from harness.description import flattened
 from studies.languages import LANGUAGES
 from studies.schema.asked import reader_of
+from studies.schema.atlas import Bitext
 from studies.schema.cost import parameters_of
 from studies.schema.evaluation import Searched
 from studies.schema.key import canonical, run_key
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import AnyTeacher, Bitext, Student, Supervised, Teacher, teacher_of
+from studies.schema.run import AnyTeacher, Student, Supervised, Teacher, teacher_of
 from studies.schema.study import Point, Study
 from studies.schema.triples import JudgedText, RetrievalTriples
 

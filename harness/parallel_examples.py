@@ -25,11 +25,13 @@ from harness.data.tokenizer import encode as tokenize
 from harness.examples import BitextExamples, Sequences, TeacherVectors
 from harness.text_readers import LiveReader, TextTeacher, place_of, reader, side_of_lines, vectors
 from harness.vectors import CachedTeacher, stored
+from studies.schema.atlas import ENGLISH
 from studies.schema.collection import Collection, TranslatedTopics
 from studies.schema.key import canonical, digest
 from studies.schema.objective import Objective
 from studies.schema.parallel import Corpus, ParallelText
-from studies.schema.run import ENGLISH, HELD_OUT_LINES, Rung
+from studies.schema.run import HELD_OUT_LINES
+from studies.schema.rung import Rung
 from studies.schema.storage import Storage, read_manifest
 
 PROBED = 256

@@ -13,7 +13,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import Rung
+from studies.schema.rung import Rung
 
 OURS = ("sentence_transformers.", "pylate.")
 """Modules that a checkpoint may be made of; those of pylate are read by sentence-transformers' own."""

@@ -33,7 +33,7 @@ from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import State
-from studies.schema.run import Rung
+from studies.schema.rung import Rung
 from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform, Value, run_of, stable
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, lease_owner

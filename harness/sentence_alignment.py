@@ -22,8 +22,10 @@ from harness.examples import Sequences
 from harness.late_interaction import Ragged
 from harness.scoring import Row
 from studies.schema.alignment import Alignment, Stage, column_name
+from studies.schema.atlas import ENGLISH
 from studies.schema.parallel import Corpus
-from studies.schema.run import ENGLISH, Rung, Student
+from studies.schema.run import Student
+from studies.schema.rung import Rung
 from studies.schema.storage import Storage
 
 Lines = tuple[tuple[str, ...], tuple[str, ...]]

@@ -16,7 +16,9 @@ from studies.schema.cost import gathered_weights, trained_weights
 from studies.schema.execution import Execution
 from studies.schema.lineage import call_size_of
 from studies.schema.memory import BUCKET_ELEMENTS
-from studies.schema.run import Optimiser, Precision, Schedule, Student, Trained, Translator
+from studies.schema.optimiser import Optimiser, Schedule
+from studies.schema.run import Student, Trained, Translator
+from studies.schema.rung import Precision
 
 
 def deepspeed_config(run: Trained, execution: Execution, *, world_size: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from harness.data.triples import PreparedTriples, open_triples, prepare_triples
 from harness.examples import Sequences, TripleExamples
 from studies.schema.collection import TRAIN, Collection, TranslatedTopics
 from studies.schema.key import canonical, digest
-from studies.schema.run import HELD_OUT_QUERIES, Rung, Supervised
+from studies.schema.run import HELD_OUT_QUERIES, Supervised
+from studies.schema.rung import Rung
 from studies.schema.storage import Storage, read_manifest
 from studies.schema.triples import RetrievalTriples, ids_of
 

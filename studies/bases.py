@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from studies.ladders import ATLAS, ATLAS_VOCABULARY, atlas_rung
 from studies.languages import sampling_shares
+from studies.schema.atlas import ENGLISH, Atlas, Bitext
 from studies.schema.axes import Axis, Tie, cross, rotations, seeds, vary
 from studies.schema.estimand import Compute
 from studies.schema.objective import (
@@ -19,20 +20,9 @@ from studies.schema.objective import (
     UniformPlan,
     WeightedSum,
 )
-from studies.schema.run import (
-    ENGLISH,
-    Atlas,
-    Bitext,
-    Optimiser,
-    Precision,
-    Pretraining,
-    PretrainingText,
-    Rung,
-    Schedule,
-    Student,
-    Teacher,
-    Translator,
-)
+from studies.schema.optimiser import Optimiser, Schedule
+from studies.schema.run import Pretraining, PretrainingText, Student, Teacher, Translator
+from studies.schema.rung import Precision, Rung
 from studies.schema.translation import Seq2Seq
 
 ATLAS_LANGUAGES = ("de", "ru", "ar", "ko", "th", "id", "hi", "bn", "te", "sw", "lt", "mr")

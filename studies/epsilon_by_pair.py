@@ -40,7 +40,7 @@ from studies.ladders import ATLAS
 from studies.schema.axes import Axis, Setting, cross, seeds, vary
 from studies.schema.estimand import EpsilonOptimum
 from studies.schema.execution import Execution
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.study import Study
 
 RUNG = "atlas-13k"

@@ -44,7 +44,7 @@ from studies.published_bases import (
 )
 from studies.schema.axes import Axis, Setting, cross, seeds, vary
 from studies.schema.estimand import EpsilonOptimum, Scale
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.study import Study
 
 RATES = dict.fromkeys(ATLAS_EPSILONS, OPTICAL_MIRACL.optimiser.learning_rate)

@@ -26,7 +26,7 @@ from studies.schema.axes import Axis, Setting, cross, seeds
 from studies.schema.estimand import Exposure, SystemComparison
 from studies.schema.execution import Execution
 from studies.schema.objective import Objective, Solver, Transport
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.study import Study
 
 RUNG = "atlas-13k"

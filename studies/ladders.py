@@ -10,7 +10,7 @@ with what is declared here before anything is trained.
 from dataclasses import dataclass
 
 from studies.schema.axes import Axis, Setting
-from studies.schema.run import Architecture, ModelType, Rung
+from studies.schema.rung import Architecture, ModelType, Rung
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,8 +43,8 @@ from studies.ladders import ATLAS
 from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.estimand import SystemComparison
 from studies.schema.execution import Execution
+from studies.schema.optimiser import Schedule
 from studies.schema.record import Role
-from studies.schema.run import Schedule
 from studies.schema.study import Study
 
 RUNGS = ("atlas-13k", "atlas-28k")

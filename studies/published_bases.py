@@ -23,16 +23,19 @@ from studies.collections import miracl
 from studies.ladders import XLM_R
 from studies.local_collections import ciral
 from studies.parallel_texts import NOT_FETCHED, flores, opus
+from studies.schema.atlas import ENGLISH
 from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.collection import TRAIN, Collection
 from studies.schema.estimand import Compute
 from studies.schema.evaluation import Searched
 from studies.schema.execution import Execution
 from studies.schema.objective import Transport
+from studies.schema.optimiser import Optimiser, Schedule
 from studies.schema.parallel import Corpus, Filters, ParallelText
 from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher, Side
-from studies.schema.run import ENGLISH, Optimiser, Precision, Schedule, Student
+from studies.schema.run import Student
+from studies.schema.rung import Precision
 
 MIRACL_SEVEN = ("sw", "te", "ko", "so", "bn", "ar", "hi")
 """Neighbours fall into opposite halves of a rotation, so that each half holds low and high resource."""

@@ -24,7 +24,7 @@ from studies.bases import ATLAS_BITEXT, ATLAS_LANGUAGES, OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.search import LogUniform, Parameter, Search, Verification
 
 LARGEST = ATLAS.rungs[-1][0]

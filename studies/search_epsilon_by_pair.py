@@ -25,7 +25,7 @@ from ir_measures import nDCG
 from studies.bases import ATLAS_EPSILONS, OPTICAL_SEVEN, shared_exposure
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.search import Choice, LogUniform, Parameter, Search
 
 RUNG = "atlas-13k"

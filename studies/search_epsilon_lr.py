@@ -20,7 +20,7 @@ from ir_measures import nDCG
 from studies.bases import OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.search import Halving, LogUniform, Parameter, Search
 
 _RUNG, _RATE = ATLAS.rungs[2]

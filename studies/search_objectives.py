@@ -23,7 +23,7 @@ from studies.bases import ATLAS_BITEXT, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, OPTIC
 from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
-from studies.schema.run import Schedule
+from studies.schema.optimiser import Schedule
 from studies.schema.search import Choice, LogUniform, Parameter, Search
 
 RUNG = "atlas-28k"

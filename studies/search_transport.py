@@ -24,7 +24,7 @@ from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
 from studies.schema.objective import Form, Marginals, Solver, Transport
-from studies.schema.run import Optimiser, Schedule
+from studies.schema.optimiser import Optimiser, Schedule
 from studies.schema.search import Choice, Parameter, Search
 
 RUNG = "atlas-28k"

@@ -8,7 +8,9 @@ from studies.collections import BINARY, LINKED, marco, wikiclir
 from studies.schema.collection import TRAIN, Collection, LocalCollection, LocalSplit, Pair
 from studies.schema.files import Documents, Layout, Topics
 from studies.schema.objective import Ranking
-from studies.schema.run import Optimiser, Precision, Rung, Schedule, Supervised
+from studies.schema.optimiser import Optimiser, Schedule
+from studies.schema.run import Supervised
+from studies.schema.rung import Precision, Rung
 from studies.schema.triples import (
     MARCO,
     IdTriples,

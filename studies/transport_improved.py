@@ -41,8 +41,8 @@ from studies.schema.axes import cross, rotations, seeds, vary
 from studies.schema.estimand import SystemComparison
 from studies.schema.execution import Execution
 from studies.schema.objective import Marginals, Objective, Solver, Transport
+from studies.schema.optimiser import Optimiser
 from studies.schema.record import Role
-from studies.schema.run import Optimiser
 from studies.schema.study import Study
 
 RUNG = "atlas-28k"

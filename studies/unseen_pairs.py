@@ -55,10 +55,11 @@ from studies.bases import (
     TRANSPORT_AND_POOLED,
 )
 from studies.ladders import ATLAS
+from studies.schema.atlas import Bitext
 from studies.schema.axes import Tie, cross, seeds, vary, withheld
 from studies.schema.execution import Execution
+from studies.schema.optimiser import Optimiser, Schedule
 from studies.schema.record import Role
-from studies.schema.run import Bitext, Optimiser, Schedule
 from studies.schema.study import Study, UnseenDegradation
 
 RUNG = "atlas-13k"

@@ -58,9 +58,9 @@ from studies.published_bases import (
 )
 from studies.schema.axes import Tie, cross, seeds, vary
 from studies.schema.evaluation import Searched
+from studies.schema.optimiser import Schedule
 from studies.schema.pool import Pool
 from studies.schema.record import Role
-from studies.schema.run import Schedule
 from studies.schema.study import Study, UnseenDegradation
 from studies.schema.withheld_text import withheld_text
 

@@ -21,8 +21,9 @@ from harness.data.passages import Passage
 from harness.data.pretraining import Text, pretraining_texts
 from harness.data.revision import revision_of
 from harness.data.tokenizer import fertility, load_tokenizer, save_tokenizer, train_tokenizer
+from studies.schema.atlas import Atlas, Bitext
 from studies.schema.evaluation import Split
-from studies.schema.run import Atlas, Bitext, PretrainingText
+from studies.schema.run import PretrainingText
 from studies.schema.storage import Storage, publish, read_manifest
 
 # Versions that the declared revisions were computed with; the project's dependencies pin the same.

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
-from studies.schema.run import Rung
+from studies.schema.rung import Rung
 
 SPECIAL_POSITIONS = 2
 """Positions that XLM-R's learned table keeps for padding, so that texts are that much shorter than the table."""

@@ -8,11 +8,14 @@ from ir_measures import AP, Measure, nDCG
 
 from studies.bases import ATLAS_TEACHER, ATLAS_TRANSLATOR, OPTICAL_ATLAS
 from studies.ladders import atlas_rung
+from studies.schema.atlas import Atlas, Bitext
 from studies.schema.axes import Axis, Setting, rotations
 from studies.schema.execution import Execution
 from studies.schema.lineage import embedded
 from studies.schema.objective import Contrastive
-from studies.schema.run import Atlas, Bitext, Rung, Schedule, Student, Translator
+from studies.schema.optimiser import Schedule
+from studies.schema.run import Student, Translator
+from studies.schema.rung import Rung
 from studies.schema.search import Choice, Halving, LogUniform, Parameter, Search
 from studies.schema.study import Law, ResourceEffect, Study, expand
 

@@ -11,10 +11,7 @@ from typing import assert_never
 from studies.schema.execution import Execution
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
-    Architecture,
     LookUp,
-    ModelType,
-    Precision,
     Pretraining,
     Retriever,
     Run,
@@ -26,6 +23,7 @@ from studies.schema.run import (
     Translator,
     teacher_of,
 )
+from studies.schema.rung import Architecture, ModelType, Precision
 from studies.schema.translation import Seq2Seq
 
 RELATIVE_POSITIONS = 32

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from studies.schema.run import Precision
+from studies.schema.rung import Precision
 
 GB = 10**9
 TERA = 10**12

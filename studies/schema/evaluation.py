@@ -7,6 +7,7 @@ from ir_measures.measures import Measure
 
 from studies.schema.added import ADDED
 from studies.schema.alignment import Alignment
+from studies.schema.atlas import ENGLISH
 from studies.schema.collection import (
     TRAIN,
     Collection,
@@ -16,7 +17,6 @@ from studies.schema.collection import (
     passages_of,
 )
 from studies.schema.pool import Pool
-from studies.schema.run import ENGLISH
 
 
 class Split(StrEnum):

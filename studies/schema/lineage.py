@@ -2,12 +2,11 @@
 
 from typing import assert_never
 
+from studies.schema.atlas import Atlas, Bitext
 from studies.schema.objective import group_size_of
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     AnyTeacher,
-    Atlas,
-    Bitext,
     LookUp,
     Preparatory,
     Pretraining,

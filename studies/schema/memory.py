@@ -10,18 +10,8 @@ from typing import assert_never
 
 from studies.schema.cost import gathered_weights, layer_weights, lexicon, parameters_of, trained_weights
 from studies.schema.execution import Execution
-from studies.schema.run import (
-    Architecture,
-    ModelType,
-    Precision,
-    Pretraining,
-    Run,
-    Student,
-    Supervised,
-    System,
-    Teacher,
-    Translator,
-)
+from studies.schema.run import Pretraining, Run, Student, Supervised, System, Teacher, Translator
+from studies.schema.rung import Architecture, ModelType, Precision
 
 FP32 = 4
 BUCKET_ELEMENTS = 50_000_000

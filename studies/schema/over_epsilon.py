@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from studies.schema.atlas import Bitext
 from studies.schema.estimand import EpsilonOptimum
 from studies.schema.objective import Objective, Solver, Transport
+from studies.schema.optimiser import Optimiser
 from studies.schema.parallel import ParallelText
 from studies.schema.record import FULL_EXPOSURE
-from studies.schema.run import Bitext, Optimiser, Student
+from studies.schema.run import Student
 
 
 def shares_of(bitext: Bitext | ParallelText) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from studies.schema.atlas import Bitext
 from studies.schema.collection import IrDataset, Reader, passages_of
 from studies.schema.cost import parameters_of, teacher_cache_bytes, trained_weights, training_flops
 from studies.schema.evaluation import Searched
@@ -15,7 +16,6 @@ from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import (
     HELD_OUT_LINES,
-    Bitext,
     LookUp,
     Preparatory,
     Pretraining,

@@ -5,19 +5,18 @@ What is written here is identity: change any field and the run gets another key.
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import assert_never
 
 from studies.schema.added import ADDED
-from studies.schema.checks import above_zero, at_least
+from studies.schema.atlas import ENGLISH, Atlas, Bitext
+from studies.schema.checks import at_least
 from studies.schema.objective import Contrastive, Objective, Ranking, group_size_of, uses_idf
+from studies.schema.optimiser import Optimiser, Schedule
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.rung import Precision, Rung
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator, Seq2Seq, check_room
 from studies.schema.triples import RetrievalTriples
-
-ENGLISH = "en"
-"""The language of passages and teachers."""
 
 SHARES_TOLERANCE = 1e-2
 """By how much shares of pretraining text may miss a sum of 1, so that they can be written with few digits."""
@@ -26,203 +25,6 @@ HELD_OUT_QUERIES = 192
 HELD_OUT_LINES = 960
 """Examples whose loss is watched during training, of what is trained on queries and of what is trained on lines or
 texts: from the validation split, or taken away from the training text, spread evenly over languages."""
-
-
-class Precision(StrEnum):
-    """Arithmetic of the encoders; costs, scores and transport are float32 in both."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-
-
-class ModelType(StrEnum):
-    """Encoder families by their Hugging Face ``model_type``."""
-
-    BERT = "bert"
-    ELECTRA = "electra"
-    EUROBERT = "eurobert"
-    MODERNBERT = "modernbert"
-    MT5 = "mt5"
-    UMT5 = "umt5"
-    XLM_ROBERTA = "xlm-roberta"
-    XLM_ROBERTA_XL = "xlm-roberta-xl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """Shape of an encoder, as its Hugging Face configuration states it.
-
-    ``embedding_size`` is the width of the token lexicon; where it differs from ``hidden_size`` the embedding is
-    factorised (ELECTRA's ``embeddings_project``), which only the ELECTRA family can do. ``head_size`` is the width of
-    an attention head where it is not ``hidden_size / num_heads`` (``d_kv`` of the T5 family), ``key_value_heads`` their
-    number where several queries share one (EuroBERT). Of families without learned positions ``max_positions`` is the
-    longest text.
-    """
-
-    model_type: ModelType
-    num_layers: int
-    hidden_size: int
-    num_heads: int
-    intermediate_size: int
-    vocabulary_size: int
-    embedding_size: int
-    max_positions: int
-    head_size: int | None = field(default=None, metadata=ADDED)
-    key_value_heads: int | None = field(default=None, metadata=ADDED)
-    type_vocabulary_size: int = field(default=1, metadata=ADDED)
-
-    def __post_init__(self) -> None:
-        at_least(self, 1, "num_layers", "hidden_size", "num_heads", "intermediate_size")
-        at_least(self, 1, "vocabulary_size", "embedding_size", "max_positions", "type_vocabulary_size")
-        if self.head_size is None and self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
-                "choose a number of heads that divides the width"
-            )
-        if self.model_type is not ModelType.ELECTRA and self.embedding_size != self.hidden_size:
-            raise ValueError(
-                f"{self.model_type} has no factorised embedding: embedding_size {self.embedding_size} must equal "
-                f"hidden_size {self.hidden_size}, or use model_type electra"
-            )
-        for name, families in _ONLY_IN.items():
-            if self.model_type not in families and getattr(self, name) not in (None, 1):
-                raise ValueError(
-                    f"{self.model_type} has no {name}; only {', '.join(families)} can have one: leave it out"
-                )
-        if self.num_heads % self.kv_heads:
-            raise ValueError(
-                f"num_heads {self.num_heads} is not a multiple of key_value_heads {self.kv_heads}; "
-                "equally many heads share a key"
-            )
-
-    @property
-    def head_width(self) -> int:
-        """Width of an attention head."""
-        return self.head_size or self.hidden_size // self.num_heads
-
-    @property
-    def kv_heads(self) -> int:
-        """Number of heads that have keys and values of their own."""
-        return self.key_value_heads or self.num_heads
-
-
-_ONLY_IN = {
-    "head_size": (ModelType.MT5, ModelType.UMT5, ModelType.EUROBERT),
-    "key_value_heads": (ModelType.EUROBERT,),
-    "type_vocabulary_size": (ModelType.BERT, ModelType.ELECTRA, ModelType.XLM_ROBERTA, ModelType.XLM_ROBERTA_XL),
-}
-"""Fields that only some families have."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rung:
-    """One size of a ladder. ``weights`` names pretrained weights (local path or hub id); None means random."""
-
-    name: str
-    architecture: Architecture
-    weights: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Atlas:
-    """The embedded collection: query languages (English is the passages' language) and the revision of its content."""
-
-    languages: tuple[str, ...]
-    vocabulary_size: int
-    revision: str
-
-    def __post_init__(self) -> None:
-        if "en" in self.languages:
-            raise ValueError("Atlas.languages are query languages; English is the passages' language, leave it out")
-        if len(set(self.languages)) != len(self.languages):
-            raise ValueError(f"Atlas.languages names a language twice: {', '.join(self.languages)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bitext:
-    """Parallel lines drawn from a collection.
-
-    A language with exposure ``e`` gets ``round(e * lines)`` lines; ``lexical_coverage`` is the share of names that
-    occur in any line at all. These two are the only knobs of resource, and they are declared apart. English is on the
-    other side of a line, but for each pair (x, y) of ``direct``: of the lines of x every second has y there instead.
-    """
-
-    collection: Atlas
-    lines: int
-    exposure: tuple[tuple[str, float], ...]
-    lexical_coverage: float = 1.0
-    direct: tuple[tuple[str, str], ...] = field(default=(), metadata=ADDED)
-
-    def __post_init__(self) -> None:
-        at_least(self, 1, "lines")
-        named = [language for language, _ in self.exposure]
-        if sorted(named) != sorted(self.collection.languages):
-            raise ValueError(
-                f"Bitext.exposure names {sorted(named)}, the collection has {sorted(self.collection.languages)}; "
-                "give each language exactly one exposure (0 for none)"
-            )
-        for language, share in self.exposure:
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"exposure of {language} is {share}; it is a share between 0 and 1")
-        if not 0.0 < self.lexical_coverage <= 1.0:
-            raise ValueError(f"lexical_coverage is {self.lexical_coverage}; it is a share above 0, at most 1")
-        shares = dict(self.exposure)
-        sources = [source for source, _ in self.direct]
-        for source, other in self.direct:
-            if source == other or not {source, other} <= shares.keys() or sources.count(source) > 1:
-                raise ValueError(
-                    f"Bitext.direct pairs {source} with {other}; pair a language of {', '.join(shares)} with one other"
-                )
-            if not (shares[source] and shares[other]):
-                raise ValueError(f"Bitext.direct pairs {source} with {other}, but one of them has exposure 0")
-
-    @property
-    def total_lines(self) -> int:
-        """Lines of all languages together."""
-        return sum(round(share * self.lines) for _, share in self.exposure)
-
-    @property
-    def direct_lines(self) -> int:
-        """Lines without English."""
-        shares = dict(self.exposure)
-        return sum(round(shares[source] * self.lines) // 2 for source, _ in self.direct)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimiser:
-    """AdamW (arXiv 1711.05101) with gradient clipping by global norm."""
-
-    learning_rate: float
-    beta1: float = 0.9
-    beta2: float = 0.98
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-
-    def __post_init__(self) -> None:
-        above_zero(self, "learning_rate", "epsilon", "clip_norm")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """Optimiser steps: linear warm-up, then linear decay to zero. ``steps`` 0 is an untrained model."""
-
-    steps: int
-    warmup_steps: int
-
-    def __post_init__(self) -> None:
-        if self.steps < 0 or not 0 <= self.warmup_steps <= self.steps:
-            raise ValueError(
-                f"Schedule has {self.warmup_steps} warm-up steps of {self.steps}; "
-                "warm-up lies between 0 and the number of steps"
-            )
-
-    def factor(self, step: int) -> float:
-        """Share of the peak learning rate used by the optimiser step number ``step``, counted from 0."""
-        if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
-        remaining = self.steps - self.warmup_steps
-        return max(0.0, (self.steps - step) / remaining) if remaining else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

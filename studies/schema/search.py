@@ -19,7 +19,8 @@ from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
-from studies.schema.run import Rung, Student
+from studies.schema.run import Student
+from studies.schema.rung import Rung
 
 DIGITS = 4
 """Significant digits of a sampled number. A key is made of what was sampled, so it has to be the same when read back,

@@ -12,6 +12,7 @@ from typing import assert_never
 from ir_measures.measures import Measure
 
 from studies.schema.asked import check_retrieval, is_english
+from studies.schema.atlas import Bitext
 from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
 from studies.schema.batches import check_batches
 from studies.schema.estimand import (
@@ -33,21 +34,12 @@ from studies.schema.estimand import (
 from studies.schema.evaluation import Evaluation, Pair, Searched, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
+from studies.schema.optimiser import Schedule
 from studies.schema.over_epsilon import check_epsilons
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import SUPERVISED, Role
-from studies.schema.run import (
-    Bitext,
-    LookUp,
-    Run,
-    Schedule,
-    Student,
-    Supervised,
-    Teacher,
-    TranslateQuery,
-    Translator,
-)
+from studies.schema.run import LookUp, Run, Student, Supervised, Teacher, TranslateQuery, Translator
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 from studies.schema.withheld import withheld_by
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from studies.schema.atlas import Bitext
 from studies.schema.estimand import UnseenDegradation
 from studies.schema.evaluation import Pair
 from studies.schema.parallel import ParallelText
-from studies.schema.run import Bitext
 
 TOLERANCE = 0.01
 """By how much rotations may differ in lines, as a share."""

@@ -19,25 +19,17 @@ from scipy.stats import norm
 
 from analysis.frame import Labels, RunRecord, query_scores
 from studies import ladders
+from studies.schema.atlas import Atlas, Bitext
 from studies.schema.axes import Tie, cross, rotations, seeds, vary, withheld
 from studies.schema.cost import parameters_of
 from studies.schema.evaluation import pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, GreedyAlignment, Objective, PooledMSE, Transport
+from studies.schema.optimiser import Optimiser, Schedule
 from studies.schema.record import Role
-from studies.schema.run import (
-    Atlas,
-    Bitext,
-    LookUp,
-    Optimiser,
-    Precision,
-    Preparatory,
-    Schedule,
-    Student,
-    Teacher,
-    teacher_of,
-)
+from studies.schema.run import LookUp, Preparatory, Student, Teacher, teacher_of
+from studies.schema.rung import Precision
 from studies.schema.study import (
     DataCurve,
     EpsilonOptimum,

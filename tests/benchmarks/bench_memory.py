@@ -32,7 +32,8 @@ from studies.ladders import ATLAS
 from studies.schema.execution import Execution
 from studies.schema.memory import memory_per_rank
 from studies.schema.objective import PooledMSE
-from studies.schema.run import Precision, Student
+from studies.schema.run import Student
+from studies.schema.rung import Precision
 
 STUDENT_TOKENS, TEACHER_TOKENS = 24, 20
 RUNGS = {rung.name: rung for rung, _ in ATLAS.rungs}

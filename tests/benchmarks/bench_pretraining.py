@@ -21,7 +21,8 @@ from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.evaluation import Evaluation, Split
 from studies.schema.lineage import embedded
-from studies.schema.run import Optimiser, Pretraining, Schedule, Student
+from studies.schema.optimiser import Optimiser, Schedule
+from studies.schema.run import Pretraining, Student
 from studies.schema.storage import Storage
 from tests.benchmarks.plain_training import publish_trained, trained
 

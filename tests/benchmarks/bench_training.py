@@ -44,7 +44,8 @@ from studies.first_look import STUDY
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
 from studies.schema.lineage import embedded
-from studies.schema.run import Schedule, Student
+from studies.schema.optimiser import Schedule
+from studies.schema.run import Student
 from studies.schema.storage import Storage, write_json_atomic
 from studies.schema.study import Point, Study, expand
 

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForMaskedLM, XLMRobertaTokenizer
 
 from harness.families import configuration
-from studies.schema.run import Architecture, ModelType, Rung
+from studies.schema.rung import Architecture, ModelType, Rung
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüßéèçñãåíóúABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ0123456789.,-'()&’"
 SYLLABLES = [first + second for first in "bdfgklmnprstvwz" for second in "aeiou"]

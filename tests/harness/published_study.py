@@ -33,11 +33,13 @@ from studies.schema.collection import (
 from studies.schema.evaluation import Searched
 from studies.schema.execution import Execution
 from studies.schema.files import Documents, Layout, Topics
+from studies.schema.optimiser import Schedule
 from studies.schema.parallel import Corpus, Moses, ParallelText
 from studies.schema.pool import Pool
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import Role
-from studies.schema.run import Rung, Schedule, Student
+from studies.schema.run import Student
+from studies.schema.rung import Rung
 from studies.schema.search import LogUniform, Parameter, Search
 from studies.schema.study import AlignmentImprovement, ResourceEffect, Study, expand
 from studies.search_epsilon_by_pair_miracl import SEARCH

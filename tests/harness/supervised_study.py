@@ -10,8 +10,9 @@ from harness.data.records import revision_of_files
 from studies.gap_by_size_miracl import TRANSLATE_TRAIN
 from studies.schema.collection import Collection, LocalCollection
 from studies.schema.evaluation import Searched
+from studies.schema.optimiser import Optimiser, Schedule
 from studies.schema.record import Role
-from studies.schema.run import Optimiser, Schedule, Supervised
+from studies.schema.run import Supervised
 from studies.schema.study import ResourceEffect, Study
 from studies.schema.triples import IdTriples, JudgedText, RetrievalTriples, TextTriples, TripleSource
 from studies.supervised import marco_text_triples, mmarco_files, wikiclir_files

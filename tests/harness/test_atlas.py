@@ -16,7 +16,7 @@ from harness.data.cldr import ENGLISH, own_tables
 from harness.data.compositions import ABOUT, MENTIONS, composition_id
 from harness.data.content import write_content
 from harness.data.names import TABLES, ListPattern, list_pattern, matched_entities
-from studies.schema.run import Atlas
+from studies.schema.atlas import Atlas
 from studies.schema.storage import Damaged, Storage
 
 LANGUAGES = ("bn", "de", "fi", "ru", "sw", "te", "th")

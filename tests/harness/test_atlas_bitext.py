@@ -12,7 +12,7 @@ from harness.data.bitext import Line, covered_entities
 from harness.data.cldr import ENGLISH
 from harness.data.compositions import composition_id
 from harness.data.look_up import SEPARATORS, DictionaryLookUp, copy_through
-from studies.schema.run import Bitext
+from studies.schema.atlas import Bitext
 from studies.schema.storage import Storage
 
 LANGUAGES = ("bn", "de", "fi", "sw", "th")

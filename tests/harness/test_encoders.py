@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 from harness.encoders import TokenEncoder, build
 from harness.families import PADDING, configuration
 from studies.ladders import ATLAS
-from studies.schema.run import Architecture, ModelType, Rung
+from studies.schema.rung import Architecture, ModelType, Rung
 
 TOKEN_SIZE = 8
 # Attention over a padded row sums in another order: a few float32 roundings of numbers of order one.

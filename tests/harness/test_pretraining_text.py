@@ -8,8 +8,8 @@ import pytest
 from harness.data.content import Content, write_content
 from harness.data.pretraining import pretraining_texts
 from studies.bases import ATLAS_LANGUAGES, ATLAS_TEXT
+from studies.schema.atlas import ENGLISH
 from studies.schema.evaluation import Split
-from studies.schema.run import ENGLISH
 
 ALL = (ENGLISH, *ATLAS_LANGUAGES)
 WHOLE = 3000

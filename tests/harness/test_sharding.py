@@ -14,7 +14,8 @@ from studies.ladders import XLM_R
 from studies.schema.cost import parameters_of
 from studies.schema.execution import Execution
 from studies.schema.memory import BUCKET_ELEMENTS
-from studies.schema.run import Optimiser, Precision
+from studies.schema.optimiser import Optimiser
+from studies.schema.rung import Precision
 
 
 @given(

@@ -94,10 +94,10 @@ def record_of(storage: Storage) -> ServerRecord:
 def server_pids(storage: Storage) -> dict[str, int]:
     """Processes of the server by what they run: supervise, mlflow, uvicorn."""
     found = {}
+    programs = {b"supervise.py": "supervise", b"serve_mlflow.py": "mlflow", b"uvicorn": "uvicorn"}
     for pid in members(record_of(storage)):
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        name = next((word for word in (b"mlflow", b"uvicorn") if word in command[:4]), b"supervise")
-        found[name.decode()] = pid
+        found[next(name for program, name in programs.items() if any(program in word for word in command[:4]))] = pid
     return found
 
 
@@ -107,6 +107,26 @@ def wait_until_gone(record: ServerRecord, seconds: float) -> float:
         assert time.monotonic() - start < seconds
         time.sleep(0.1)
     return time.monotonic() - start
+
+
+def test_server_killed_while_it_makes_its_database_leaves_none_that_another_cannot_serve(storage: Storage) -> None:
+    database = storage.mlflow_database()
+    server = MlflowServer(storage)
+    server.start()
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not list(database.parent.glob(f"{database.name}.new*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)
+        for pid in members(record_of(storage)):
+            os.kill(pid, signal.SIGKILL)
+        assert not database.exists(), "the kill came too late to be one"
+        server.wait_ready()
+        assert store(storage).search_experiments()
+    finally:
+        server.stop()
+    assert not list(database.parent.glob(f"{database.name}.new*"))
 
 
 def test_delivery_repeated_and_rebuilt_doubles_nothing(storage: Storage) -> None:

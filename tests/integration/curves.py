@@ -23,7 +23,8 @@ from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.lineage import embedded
 from studies.schema.record import Metric
-from studies.schema.run import Precision, Rung, Teacher, Trained
+from studies.schema.run import Teacher, Trained
+from studies.schema.rung import Precision, Rung
 from studies.schema.storage import Storage, write_json_atomic
 from tests.harness.published_encoder import write_encoder
 

@@ -25,7 +25,8 @@ from harness.drills.tiny import VOCABULARY, tiny_student
 from harness.objectives.pairs import Loss
 from harness.train import optimise
 from studies.schema.execution import Execution
-from studies.schema.run import Precision, Student
+from studies.schema.run import Student
+from studies.schema.rung import Precision
 from studies.schema.storage import Storage
 
 STEPS = 10

@@ -11,7 +11,7 @@ from studies.bases import ATLAS_TEACHER, OPTICAL_ATLAS
 from studies.ladders import ATLAS, XLM_R, Ladder
 from studies.schema.axes import Axis, Setting, assign, cross, rotations, seeds, vary
 from studies.schema.objective import Transport
-from studies.schema.run import Precision
+from studies.schema.rung import Precision
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from studies.ladders import XLM_R
 from studies.schema.batches import check_batches, world_sizes
 from studies.schema.execution import Execution
 from studies.schema.fit import memory_of, remedies
-from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, Precision, Student, Teacher
+from studies.schema.run import HELD_OUT_LINES, HELD_OUT_QUERIES, Student, Teacher
+from studies.schema.rung import Precision
 from studies.schema.study import expand
 
 

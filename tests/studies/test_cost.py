@@ -23,7 +23,8 @@ from studies.schema.cost import (
     translator_parameters,
 )
 from studies.schema.execution import Execution
-from studies.schema.run import Architecture, LookUp, ModelType, Precision, Rung
+from studies.schema.run import LookUp
+from studies.schema.rung import Architecture, ModelType, Precision, Rung
 from studies.schema.translation import Seq2Seq
 
 PUBLISHED = (XLM_R, MBERT, MMBERT, MT5_ENCODERS, UMT5_ENCODERS, EUROBERT)

@@ -26,8 +26,9 @@ from studies.schema.estimand import (
 )
 from studies.schema.key import run_key
 from studies.schema.objective import Contrastive, Solver, Transport, UniformPlan
+from studies.schema.optimiser import Schedule
 from studies.schema.record import Role
-from studies.schema.run import Schedule, Student
+from studies.schema.run import Student
 from studies.schema.search import run_of
 from studies.schema.study import Law, Study, expand, recipe
 from studies.search_epsilon_by_pair import SEARCH

@@ -17,7 +17,8 @@ from studies.schema.fit import memory_of, misfit, remedies
 from studies.schema.memory import activation_bytes
 from studies.schema.objective import PooledMSE
 from studies.schema.price import device_hours, kept, work_of
-from studies.schema.run import LookUp, Precision, Student
+from studies.schema.run import LookUp, Student
+from studies.schema.rung import Precision
 from studies.schema.study import expand
 
 GPU = Execution(workers=8, micro_batch=32, gpus_per_worker=1, zero_stage=0)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.encoders import build
 from studies.schema.memory import saved_outside_layers, saved_per_token
-from studies.schema.run import Architecture, ModelType, Rung
+from studies.schema.rung import Architecture, ModelType, Rung
 from tests.harness.test_encoders import shape
 
 TOKEN_SIZE = 24

@@ -31,7 +31,8 @@ from studies.schema.objective import (
     uses_idf,
 )
 from studies.schema.parallel import ParallelText
-from studies.schema.run import Architecture, Student
+from studies.schema.run import Student
+from studies.schema.rung import Architecture
 
 OT = Transport(epsilon=0.03)
 OBJECTIVES: tuple[Objective, ...] = (

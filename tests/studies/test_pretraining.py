@@ -16,7 +16,8 @@ from studies.schema.key import run_key
 from studies.schema.lineage import collection_of, needs
 from studies.schema.memory import memory_per_rank
 from studies.schema.record import Role
-from studies.schema.run import Precision, Pretraining, Student
+from studies.schema.run import Pretraining, Student
+from studies.schema.rung import Precision
 from studies.schema.study import Law, ResourceEffect, Study, expand
 
 RUN = atlas_pretraining(*ATLAS.rungs[0])

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from studies.bases import ATLAS_BITEXT, ATLAS_TEACHER, ATLAS_TWELVE, OPTICAL_ATLAS
 from studies.ladders import ATLAS, XLM_R
+from studies.schema.atlas import Atlas
 from studies.schema.objective import Contrastive
-from studies.schema.run import Atlas, LookUp, ModelType, Schedule, Student, teacher_of
+from studies.schema.optimiser import Schedule
+from studies.schema.run import LookUp, Student, teacher_of
+from studies.schema.rung import ModelType
 
 ARCHITECTURE = ATLAS_TEACHER.rung.architecture
 BITEXT = ATLAS_BITEXT
