@@ -2,8 +2,9 @@
 
 ``python -m tests.benchmarks.bench_kill_points [N] [SEED]`` (100 and 20261120 without). A part of a small study is
 killed at a moment drawn uniformly from the time that an undisturbed one takes: the driver with everything below it,
-the driver alone, one train worker, or the tracking server. Then the same command is given until it ends well, and what
-it left is compared as ``python -m harness drill`` compares. The ratio printed last is of equal outcomes to all.
+the driver alone, one train worker, or the tracking server, as soon as it is there. Then the same command is given until
+it ends well, and what it left is compared as ``python -m harness drill`` compares. The ratio printed last is of equal
+outcomes to all.
 """
 
 import random
@@ -39,7 +40,7 @@ def kill_driver(command: Command, storage: Storage, moments: random.Random) -> b
 
 
 def kill_worker(command: Command, storage: Storage, moments: random.Random) -> bool:
-    """One rank; none lives between two groups and at both ends of a study."""
+    """One rank; none lives between two groups and at the end of a study."""
     workers = command.train_workers()
     if workers:
         moments.choice(workers).kill()
@@ -74,7 +75,9 @@ def disturb(home: Home, folder: Path, victim: str, after: float, moments: random
         deadline = time.monotonic() + after
         while command.is_running and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        hit = command.is_running and VICTIMS[victim](command, scene.storage, moments)
+        hit = False
+        while command.is_running and not (hit := VICTIMS[victim](command, scene.storage, moments)):
+            time.sleep(POLL_SECONDS)
         ended = bring_home(scene, command)
         return hit, [f"{aspect}: {what}" for aspect, wrong in compare(scene, ended).items() for what in wrong]
     except DrillFailed as failure:
