@@ -88,10 +88,13 @@ def ccaligned_documents(language: str, *, name: str, revision: str) -> Corpus:
     )
 
 
-def on_hub(data_set: str, source: str, target: str, *, config: str, revision: str, split: str = "train") -> Corpus:
+def on_hub(
+    data_set: str, source: str, target: str, *, config: str, revision: str, split: str = "train", files: int = 1
+) -> Corpus:
     """A data set of translations on Hugging Face's hub, such as Helsinki-NLP/opus-100 with ``config`` en-sw.
 
-    ``revision`` is a commit of the branch refs/convert/parquet, on which the hub has every data set in one layout.
+    ``revision`` is a commit of the branch refs/convert/parquet, on which the hub has every data set in one layout:
+    ``files`` numbered ones for a split.
     """
     source, target = _sides(source, target)
     return Corpus(
@@ -99,7 +102,9 @@ def on_hub(data_set: str, source: str, target: str, *, config: str, revision: st
         source=source,
         target=target,
         files=Parquet(
-            path=f"{config}/{split}/*.parquet", source=f"translation.{source}", target=f"translation.{target}"
+            paths=tuple(f"{config}/{split}/{number:04d}.parquet" for number in range(files)),
+            source=f"translation.{source}",
+            target=f"translation.{target}",
         ),
         licence=None,
         revision=revision,

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import repeat, zip_longest
+from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Any, assert_never
+from typing import IO, assert_never
 from zipfile import BadZipFile, ZipFile
 
 import pyarrow as pa
@@ -35,7 +35,7 @@ def read_lines(folder: Path, corpus: Corpus, counts: Counter[Reason]) -> Iterato
         case Tsv() as files:
             yield from _table(corpus, folder / files.path, files, counts)
         case Parquet() as files:
-            yield from _rows(corpus, expand(folder, (files.path,)), files, counts)
+            yield from _rows(corpus, expand(folder, files.paths), files, counts)
         case unknown:
             assert_never(unknown)
 
@@ -124,35 +124,50 @@ def _row(raw: bytes, files: Tsv, least: float | None) -> tuple[Reason | None, tu
 
 
 def _rows(corpus: Corpus, paths: Sequence[Path], files: Parquet, counts: Counter[Reason]) -> Iterator[tuple[str, str]]:
-    names = [name for name in (files.source, files.target, files.score) if name is not None]
     total = 0
     first = ""
     for path in paths:
-        for batch in _batches(path, names):
-            scores = batch[2] if files.score is not None and corpus.least_score is not None else repeat(None)
-            for source, target, score in zip(batch[0], batch[1], scores, strict=False):
-                total += 1
-                if corpus.least_score is None or (score is not None and score >= corpus.least_score):
-                    yield source or "", target or ""
-                    continue
-                reason = Reason.NO_SCORE if score is None else Reason.LOW_SCORE
-                counts[reason] += 1
-                first = first or (f"{path}, row {total}: {reason}" if reason in MALFORMED else "")
+        for number, (source, target, score) in enumerate(_values(path, files), start=1):
+            total += 1
+            if corpus.least_score is None or (score is not None and score >= corpus.least_score):
+                yield source or "", target or ""
+                continue
+            reason = Reason.NO_SCORE if score is None else Reason.LOW_SCORE
+            counts[reason] += 1
+            if reason in MALFORMED:
+                first = first or f"{path}, row {number}: {reason}"
     _check_malformed(corpus, str(paths[0]), total, first, counts)
 
 
-def _batches(path: Path, names: Sequence[str]) -> Iterator[list[list[Any]]]:
-    """Values of the named columns, a batch of rows at a time."""
+def _values(path: Path, files: Parquet) -> Iterator[tuple[str | None, str | None, float | None]]:
+    """Both texts and the score of every row, read a batch at a time; None where there is nothing."""
+    texts = [files.source, files.target]
+    numbers = [] if files.score is None else [files.score]
+    names = [*texts, *numbers]
     try:
         with pq.ParquetFile(path) as file:
-            known = pa.schema(file.schema_arrow).empty_table().flatten().column_names
-            if missing := [name for name in names if name not in known]:
-                raise ValueError(f"{path} has no column {missing[0]!r}; it has {', '.join(known)}")
-            for batch in file.iter_batches(batch_size=BATCH, columns=list(names)):
+            flat = file.schema_arrow.empty_table().flatten().schema
+            for name in texts:
+                _check_column(path, flat, name, is_text=True)
+            for name in numbers:
+                _check_column(path, flat, name, is_text=False)
+            for batch in file.iter_batches(batch_size=BATCH, columns=names):
                 table = pa.Table.from_batches([batch]).flatten()
-                yield [table.column(name).to_pylist() for name in names]
-    except pa.ArrowInvalid as error:
+                columns = [table.column(name).to_pylist() for name in names]
+                scores = columns[2] if numbers else [None] * len(batch)
+                yield from zip(columns[0], columns[1], scores, strict=True)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no whole Parquet file ({error}); fetch it again") from error
+
+
+def _check_column(path: Path, schema: pa.Schema, name: str, *, is_text: bool) -> None:
+    if name not in schema.names:
+        raise ValueError(f"{path} has no column {name!r}; it has {', '.join(schema.names)}")
+    kind = schema.field(name).type
+    fits = (pa.types.is_string, pa.types.is_large_string) if is_text else (pa.types.is_integer, pa.types.is_floating)
+    if not any(each(kind) for each in fits):
+        wanted = "texts" if is_text else "numbers"
+        raise ValueError(f"{path}: column {name!r} holds {kind}, not {wanted}; name another")
 
 
 def _check_malformed(corpus: Corpus, place: str, total: int, first: str, counts: Counter[Reason]) -> None:

@@ -18,7 +18,7 @@ class Atlas:
     revision: str
 
     def __post_init__(self) -> None:
-        if "en" in self.languages:
+        if ENGLISH in self.languages:
             raise ValueError("Atlas.languages are query languages; English is the passages' language, leave it out")
         if len(set(self.languages)) != len(self.languages):
             raise ValueError(f"Atlas.languages names a language twice: {', '.join(self.languages)}")

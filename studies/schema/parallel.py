@@ -5,8 +5,10 @@ Everything here decides which lines a student sees, so all of it is identity.
 
 import re
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from studies.schema.added import ADDED
+from studies.schema.atlas import ENGLISH
 from studies.schema.collection import Collection
 from studies.schema.files import check_commit, check_relative, check_revision
 
@@ -46,12 +48,12 @@ class Tsv:
 
 @dataclass(frozen=True, kw_only=True)
 class Parquet:
-    """Rows of Parquet files, as data sets on Hugging Face's hub have them; ``path`` may be a pattern of several.
+    """Rows of Parquet files, one after another, as data sets on Hugging Face's hub have them.
 
     ``source``, ``target`` and ``score`` are names of columns, within a struct with a dot: ``translation.sw``.
     """
 
-    path: str
+    paths: tuple[str, ...]
     source: str
     target: str
     score: str | None = None
@@ -80,10 +82,15 @@ class Corpus:
         check_relative(f"corpus {self.name}", self.paths)
         check = check_revision if self.hub is None else check_commit
         check(f"corpus {self.name}", self.revision)
+        if self.hub is not None and any(set(path) & set("*?[") for path in self.paths):
+            raise ValueError(
+                f"corpus {self.name} names files of {self.hub} by a pattern, which cannot tell a part of them "
+                "from all; name each file"
+            )
         for language in (self.source, self.target):
             if not re.fullmatch(r"[a-z]{2,3}", language):
                 raise ValueError(f"corpus {self.name} has language {language!r}; use an ISO 639 code such as 'sw'")
-        if self.source in ("en", self.target):
+        if self.source in (ENGLISH, self.target):
             raise ValueError(
                 f"corpus {self.name} is declared from {self.source!r} to {self.target!r}; the sides differ, and "
                 "English is the target, which the teacher reads"
@@ -100,7 +107,15 @@ class Corpus:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files, or patterns of them, below the folder that has them."""
-        return (self.files.source, self.files.target) if isinstance(self.files, Moses) else (self.files.path,)
+        match self.files:
+            case Moses(source=source, target=target):
+                return source, target
+            case Parquet(paths=paths):
+                return paths
+            case MosesZip(path=path) | Tsv(path=path):
+                return (path,)
+            case unknown:
+                assert_never(unknown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +209,7 @@ class ParallelText:
     @property
     def direct(self) -> tuple[tuple[str, str], ...]:
         """The pairs without English: what a student reads, and the language beside it."""
-        return tuple(dict.fromkeys((each.source, each.target) for each in self.corpora if each.target != "en"))
+        return tuple(dict.fromkeys((each.source, each.target) for each in self.corpora if each.target != ENGLISH))
 
     @property
     def total_lines(self) -> int:

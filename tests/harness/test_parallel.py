@@ -112,7 +112,7 @@ HUB_ROWS = ("Habari yako", "Hello there", 1.1), ("chini", "low", 0.9), ("hakuna"
 def test_parquet_is_read_in_order_of_its_files_with_scores_and_empty_cells_counted(tmp_path: Path) -> None:
     parquet(tmp_path / "rows" / "0001.parquet", [("ya pili", "second", 2.0)] * 200)
     parquet(tmp_path / "rows" / "0000.parquet", HUB_ROWS)
-    files = Parquet(path="rows/*.parquet", source="translation.sw", target="translation.en", score="score")
+    files = Parquet(paths=("rows/*.parquet",), source="translation.sw", target="translation.en", score="score")
     declared = Corpus(
         name="b", source="sw", target="en", files=files, licence=None, revision=NO_REVISION, least_score=1.0
     )
@@ -125,6 +125,8 @@ def test_parquet_is_read_in_order_of_its_files_with_scores_and_empty_cells_count
     assert list(read_lines(tmp_path, unscored, Counter()))[:2] == [("Habari yako", "Hello there"), ("chini", "low")]
     for wrong, message in (
         (replace(files, source="translation.te"), "0000.parquet has no column 'translation.te'; it has translation.en"),
+        (replace(files, source="score"), "column 'score' holds double, not texts; name another"),
+        (replace(files, score="translation.en"), "column 'translation.en' holds string, not numbers; name another"),
         (replace(files, score=None), "has a least score, but its files have no column of scores"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -153,6 +155,11 @@ def test_data_set_of_the_hub_is_read_at_its_commit(tmp_path: Path, monkeypatch: 
         )
     with pytest.raises(ValueError, match="a name that moves identifies nothing: write a commit of 40 digits"):
         replace(corpus, revision="main")
+    with pytest.raises(ValueError, match="by a pattern, which cannot tell a part of them from all; name each file"):
+        replace(corpus, files=Parquet(paths=("en-sw/train/*.parquet",), source="a", target="b"))
+    two = on_hub("group/opus", "en", "sw", config="en-sw", revision="a" * 40, files=2)
+    with pytest.raises(FileNotFoundError, match=r"has no file en-sw/train/0001\.parquet"):
+        list(read_lines(tmp_path, two, Counter()))
 
 
 def test_packed_moses_files_and_pairs_without_english_are_read(tmp_path: Path) -> None:
