@@ -84,10 +84,17 @@ def refused(root: Path) -> Iterator[None]:
 
 
 def _mount_read_only(root: Path) -> Callable[[], object]:
-    bound = ["mount", "--bind", str(root), str(root)]
-    if subprocess.run(bound, capture_output=True, check=False).returncode:
+    """A read-only view is made beside ``root`` and laid over it whole: a mount that somebody writes through is busy."""
+    view = root.with_name(f"{root.name}-read-only")
+    view.mkdir()
+    if subprocess.run(["mount", "--bind", str(root), str(view)], capture_output=True, check=False).returncode:
         raise Skipped("root itself may not mount anything here, and permissions do not keep root out")
-    subprocess.run(["mount", "-o", "remount,bind,ro", str(root)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(view)], check=True)
+        subprocess.run(["mount", "--bind", str(view), str(root)], check=True)
+    finally:
+        subprocess.run(["umount", str(view)], check=True)
+        view.rmdir()
     return lambda: subprocess.run(["umount", "--lazy", str(root)], check=True)
 
 

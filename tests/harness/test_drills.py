@@ -1,13 +1,16 @@
 """What a drill compares: anything that differs in storage or in MLflow is found."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from harness.drills.disks import refused
 from harness.drills.perform import DRILLS, Report, chosen, sentence
 from harness.drills.results import trained
+from harness.drills.scene import Skipped
 from studies.schema.storage import Storage
 from tests.harness.recorded import KEYS, finish_run, make_run
 
@@ -76,3 +79,35 @@ def test_one_thing_wrong_is_enough_and_is_said() -> None:
     assert (good.holds, bad.holds) == (True, False)
     assert "DOES NOT HOLD" in sentence(bad)
     assert "k is 2 times in MLflow" in sentence(bad)
+
+
+def test_storage_is_refused_and_given_back_while_somebody_writes_to_it(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    over = threading.Event()
+    written = [0]
+
+    def write() -> None:
+        while not over.is_set():
+            try:
+                (root / "file").write_bytes(bytes(2**16))
+                written[0] += 1
+            except OSError:
+                over.wait(1e-4)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            before = written[0]
+            with refused(root), pytest.raises(OSError, match=r"Read-only|Permission"):
+                (root / "other").touch()
+            (root / "other").touch()
+            while written[0] == before:
+                over.wait(1e-3)
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    finally:
+        over.set()
+        writer.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
