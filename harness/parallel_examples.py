@@ -63,9 +63,7 @@ class ParallelLines:
         return self._examples(objective, 0, self.prepared.watched)
 
     def _examples(self, objective: Objective, first: int, end: int) -> BitextExamples:
-        source = Sequences(
-            ids=self.prepared.ids[0], offsets=self.prepared.offsets[0][first : end + 1], padding=self.padding
-        )
+        source = Sequences(ids=self.prepared.ids, offsets=self.prepared.offsets[first : end + 1], padding=self.padding)
         return BitextExamples(
             source=source,
             english_of=self.english_of[first:end],
@@ -96,7 +94,7 @@ def parallel_lines(
     lines = {tuple(pair.split("-")): counts[pair]["lines"] for pair in declaration.pairs}
     trained = {source: number for (source, target), number in lines.items() if target == ENGLISH}
     direct_lines = {source: number for (source, target), number in lines.items() if target != ENGLISH}
-    lengths = np.diff(prepared.offsets[0][prepared.watched :])
+    lengths = np.diff(prepared.offsets[prepared.watched :])
     return ParallelLines(
         prepared=prepared,
         padding=padding,
@@ -129,7 +127,7 @@ def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[
     """The lines and the id that pads them; where they lie follows from what was declared and what tokenises them."""
     tokenizer = own_tokenizer(rung)
     known = blake2b(tokenizer.backend_tokenizer.to_str().encode(), digest_size=8).hexdigest()
-    identity = digest("lines/1", [canonical(declaration), known, tokenizer.model_max_length, HELD_OUT_LINES])
+    identity = digest("lines/2", [canonical(declaration), known, tokenizer.model_max_length, HELD_OUT_LINES])
     place = storage.collection(f"lines-{identity}")
     padding = tokenizer.pad_token_id
     assert isinstance(padding, int)
@@ -138,8 +136,7 @@ def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[
     prepared = prepare(
         storage.data(),
         declaration,
-        source=partial(tokenize, tokenizer),
-        target=lambda texts: [list(text.encode()) for text in texts],
+        tokenize=partial(tokenize, tokenizer),
         guard=guard_against(storage, declaration.kept_out, declaration.kept_out_text),
         place=place,
         watched=HELD_OUT_LINES,
@@ -149,8 +146,8 @@ def _prepared(storage: Storage, declaration: ParallelText, rung: Rung) -> tuple[
 
 def _text(prepared: Prepared, lines: NDArray[np.int64], number: int) -> str:
     """The English side of the line that stands for a text."""
-    begin, end = prepared.offsets[1][lines[number] : lines[number] + 2]
-    return prepared.ids[1][begin:end].astype(np.uint8).tobytes().decode()
+    begin, end = prepared.text_offsets[lines[number] : lines[number] + 2]
+    return prepared.text[begin:end].tobytes().decode()
 
 
 def _direct(prepared: Prepared, is_direct: NDArray[np.bool_], rung: Rung) -> dict[int, Sequences]:
@@ -178,10 +175,10 @@ def _same_text(prepared: Prepared, is_direct: NDArray[np.bool_]) -> tuple[NDArra
 
     Other sides of direct lines are numbered after all English ones, and have no first line.
     """
-    offsets = prepared.offsets[1]
+    offsets = prepared.text_offsets
     hashes = np.empty(len(offsets) - 1, dtype=np.uint64)
     for line in range(len(hashes)):
-        raw = prepared.ids[1][offsets[line] : offsets[line + 1]].tobytes()
+        raw = prepared.text[offsets[line] : offsets[line + 1]].tobytes()
         hashes[line] = int.from_bytes(blake2b(raw, digest_size=8).digest(), "little")
     english = np.flatnonzero(~is_direct)
     _, first, text_of = np.unique(hashes[english], return_index=True, return_inverse=True)

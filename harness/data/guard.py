@@ -11,6 +11,9 @@ from studies.schema.collection import TRAIN
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
+_FIRST = 3
+"""Words of a text that are looked at before the whole of it is."""
+
 
 class Guard:
     """A set of texts, known by a hash of eight bytes each.
@@ -21,8 +24,8 @@ class Guard:
     def __init__(self, texts: Iterable[str] = ()) -> None:
         plain = [folded for text in texts if _WORD.search(folded := _fold(text))]
         self._hashes = {_hash(folded) for folded in plain}
-        # Most lines begin with a word that begins no query, which saves hashing them.
-        self._first_words = {_first_word(folded) for folded in plain}
+        # Most lines begin as no query does, which saves folding and hashing the whole of them.
+        self._beginnings = {_beginning(folded) for folded in plain}
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -30,15 +33,18 @@ class Guard:
     def __or__(self, other: "Guard") -> "Guard":
         union = Guard()
         union._hashes = self._hashes | other._hashes
-        union._first_words = self._first_words | other._first_words
+        union._beginnings = self._beginnings | other._beginnings
         return union
 
     def holds(self, text: str) -> bool:
         """Whether the text is one of those kept from training."""
         if not self._hashes:
             return False
-        folded = _fold(text)
-        return _first_word(folded) in self._first_words and _hash(folded) in self._hashes
+        # A space neither composes with what is beside it nor is part of a word, so both its sides fold apart.
+        beginning = _beginning(_fold(" ".join(text.split(" ", _FIRST)[:_FIRST])))
+        if len(beginning) < _FIRST:
+            beginning = _beginning(_fold(text))
+        return beginning in self._beginnings and _hash(_fold(text)) in self._hashes
 
 
 def guard_of(collections: Iterable[Loaded]) -> Guard:
@@ -59,9 +65,8 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _first_word(folded: str) -> str:
-    word = _WORD.search(folded)
-    return word.group() if word else ""
+def _beginning(folded: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(folded)[:_FIRST])
 
 
 def _hash(folded: str) -> bytes:

@@ -8,45 +8,44 @@ is :mod:`harness.data.batches`' business. No step holds more than a batch of lin
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain, compress
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.growing import BATCH, Growing, blocks
+from harness.data.growing import BATCH, Growing, GrowingLists, Tokenize, blocks, one_ahead
 from harness.data.guard import Guard
 from harness.data.line_filters import Reason, kept
 from harness.data.parallel_files import read_lines
 from harness.data.selection import draw_marked, mapped_hashes, mapped_marks, mark_first, shares
+from harness.data.tokenizer import on_all_cores
 from studies.schema.parallel import Corpus, ParallelText
 from studies.schema.publication import publish, read_manifest
 
 logger = logging.getLogger(__name__)
 
-SIDES = ("source", "target")
-
 TRAINED, WATCHED = 1, 2
 """Marks of a drawn line: one that is trained on, or one whose loss is watched."""
-
-Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
-"""Token ids of each text, special tokens included, cut to what the model reads."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """Tokenised lines of all pairs, mapped from files: ``watched`` lines, pair after pair, then those to train on.
+    """Lines of all pairs, mapped from files: ``watched`` ones, pair after pair, then those to train on.
 
-    ``ids`` of side 0 are the student's, of side 1 the teacher's; of side s, line i is
-    ``ids[s][offsets[s][i] : offsets[s][i + 1]]``. ``pair_of`` is a line's place in ``pairs``. ``record`` says what was
-    read and dropped.
+    Line i has the student's side as token ids, ``ids[offsets[i] : offsets[i + 1]]``, and the other side as UTF-8,
+    ``text[text_offsets[i] : text_offsets[i + 1]]``, since a teacher reads text in a way of its own. ``pair_of`` is a
+    line's place in ``pairs``. ``record`` says what was read and dropped.
     """
 
-    ids: tuple[NDArray[np.int32], NDArray[np.int32]]
-    offsets: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    text: NDArray[np.uint8]
+    text_offsets: NDArray[np.int64]
     pair_of: NDArray[np.uint16]
     pairs: tuple[str, ...]
     record: Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -57,22 +56,20 @@ def prepare(
     folder: Path,
     declaration: ParallelText,
     *,
-    source: Tokenize,
-    target: Tokenize,
+    tokenize: Tokenize,
     guard: Guard,
     place: Path,
     watched: int = 0,
 ) -> Prepared:
     """Publish the declared lines at ``place``, unless they are there, and map them.
 
-    Corpora lie below ``folder``; ``source`` and ``target`` tokenise the student's and the teacher's side. ``watched``
-    lines, shared out evenly over pairs, are taken away first: the same whatever the exposure. Needs disk for the
-    filtered text while it works. ValueError or OSError for corpora other than declared, or when nothing is
-    left.
+    Corpora lie below ``folder``; ``tokenize`` is the student's. ``watched`` lines, shared out evenly over pairs, are
+    taken away first: the same whatever the exposure. Needs disk for the filtered text while it works. ValueError or
+    OSError for corpora other than declared, or when nothing is left.
     """
     if read_manifest(place, verify=False) is None:
         with publish(place) as partial:
-            _write(folder, declaration, (source, target), guard, partial, watched)
+            _write(folder, declaration, tokenize, guard, partial, watched)
     return open_prepared(place)
 
 
@@ -81,14 +78,9 @@ def open_prepared(place: Path) -> Prepared:
     if read_manifest(place, verify=False) is None:
         raise FileNotFoundError(f"{place} holds no prepared parallel text; prepare it first")
     record = json.loads((place / "record.json").read_text(encoding="utf-8"))
-    first, second = (
-        (np.load(place / f"{side}.ids.npy", mmap_mode="r"), np.load(place / f"{side}.offsets.npy", mmap_mode="r"))
-        for side in SIDES
-    )
+    names = ("ids", "offsets", "text", "text_offsets", "pair_of")
     return Prepared(
-        ids=(first[0], second[0]),
-        offsets=(first[1], second[1]),
-        pair_of=np.load(place / "pair_of.npy", mmap_mode="r"),
+        **{name: np.load(place / f"{name}.npy", mmap_mode="r") for name in names},
         pairs=tuple(record["pairs"]),
         record=record,
         watched=sum(pair.get("watched", 0) for pair in record["pairs"].values()),
@@ -98,7 +90,7 @@ def open_prepared(place: Path) -> Prepared:
 def _write(
     folder: Path,
     declaration: ParallelText,
-    tokenize: tuple[Tokenize, Tokenize],
+    tokenize: Tokenize,
     guard: Guard,
     partial: Path,
     watched: int,
@@ -111,13 +103,12 @@ def _write(
         corpora[corpus.name] = {"read": passed + counts.total(), **_by_name(counts), "passed": passed}
         logger.info("%s: %d lines read, %d passed", corpus.name, passed + counts.total(), passed)
     pairs = _draw(declaration, partial, watched)
-    sides = _Sides(partial)
-    if watched:
+    with closing(_Sides(partial)) as sides, on_all_cores():
+        if watched:
+            for number, pair in enumerate(declaration.pairs):
+                sides.append(number, _drawn(partial, pair, WATCHED), tokenize)
         for number, pair in enumerate(declaration.pairs):
-            sides.append(number, _drawn(partial, pair, WATCHED), tokenize)
-    for number, pair in enumerate(declaration.pairs):
-        pairs[pair] |= sides.append(number, _drawn(partial, pair, TRAINED), tokenize)
-    sides.close()
+            pairs[pair] |= sides.append(number, _drawn(partial, pair, TRAINED), tokenize)
     for pair in declaration.pairs:
         for kind in ("text", "hashes", "marks", "watched"):
             (partial / f"{pair}.{kind}").unlink(missing_ok=True)
@@ -180,51 +171,44 @@ def _hashes_and_marks(partial: Path, pair: str) -> tuple[NDArray[np.uint64], NDA
     return hashes, mapped_marks(partial / f"{pair}.marks", len(hashes))
 
 
-def _drawn(partial: Path, pair: str, wanted: int) -> Iterator[tuple[str, str]]:
-    """Lines of a pair that are marked as wanted, in the order of the files."""
+def _drawn(partial: Path, pair: str, wanted: int) -> Iterator[tuple[bytes, bytes]]:
+    """Lines of a pair that are marked as wanted, in the order of the files, in UTF-8."""
     _, marks = _hashes_and_marks(partial, pair)
     with (partial / f"{pair}.text").open("rb") as text:
         for first in range(0, len(marks), BATCH):
             mine = marks[first : first + BATCH] == wanted
             lines = [next(text) for _ in range(len(mine))]
             for line in compress(lines, mine.tolist()):
-                source, _, target = line.decode().rstrip("\n").partition("\t")
+                source, _, target = line.removesuffix(b"\n").partition(b"\t")
                 yield source, target
 
 
 class _Sides:
-    """Token ids and offsets of both sides, and each line's pair, appended to arrays in files."""
+    """Token ids of the student's sides, texts of the others and each line's pair, appended to arrays in files."""
 
     def __init__(self, partial: Path) -> None:
-        types = {f"{side}.{kind}": dtype for side in SIDES for kind, dtype in (("ids", "<i4"), ("offsets", "<i8"))}
-        self._files = {name: Growing(partial / f"{name}.npy", dtype) for name, dtype in types.items()}
+        self._ids = GrowingLists(partial, "ids", "offsets", "<i4")
+        self._text = GrowingLists(partial, "text", "text_offsets", "<u1")
         self._pair_of = Growing(partial / "pair_of.npy", "<u2")
-        for side in SIDES:
-            self._files[f"{side}.offsets"].append([0])
-        self._ends = dict.fromkeys(SIDES, 0)
 
-    def append(
-        self, pair: int, lines: Iterable[tuple[str, str]], tokenize: tuple[Tokenize, Tokenize]
-    ) -> dict[str, int]:
-        """Tokenise and write a pair's lines; returns the tokens of each side."""
-        before = dict(self._ends)
-        for block in blocks(lines):
-            for side, encode, texts in zip(SIDES, tokenize, zip(*block, strict=True), strict=True):
-                encoded = encode(texts)
-                lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-                if len(lengths) != len(texts) or not lengths.all():
-                    raise ValueError(
-                        f"the {side} tokenizer gives {texts[int(lengths.argmin())]!r} no token; use another"
-                    )
-                self._files[f"{side}.ids"].append(list(chain.from_iterable(encoded)))
-                self._files[f"{side}.offsets"].append(self._ends[side] + np.cumsum(lengths))
-                self._ends[side] += int(lengths.sum())
-            self._pair_of.append(np.full(len(block), pair))
-        return {f"{side} tokens": self._ends[side] - before[side] for side in SIDES}
+    def append(self, pair: int, lines: Iterable[tuple[bytes, bytes]], tokenize: Tokenize) -> dict[str, int]:
+        """Tokenise and write a pair's lines; returns the tokens of one side and the bytes of the other."""
+        tokens, size = self._ids.end, self._text.end
+
+        def encoded(block: tuple[tuple[bytes, bytes], ...]) -> tuple[list[str], Sequence[Sequence[int]], list[bytes]]:
+            sources = [source.decode() for source, _ in block]
+            return sources, tokenize(sources), [target for _, target in block]
+
+        for sources, ids, targets in one_ahead(encoded, blocks(lines)):
+            self._ids.append_tokens(sources, ids)
+            lengths = np.fromiter(map(len, targets), dtype=np.int64, count=len(targets))
+            self._text.append(np.frombuffer(b"".join(targets), dtype=np.uint8), lengths)
+            self._pair_of.append(np.full(len(targets), pair))
+        return {"source tokens": self._ids.end - tokens, "target bytes": self._text.end - size}
 
     def close(self) -> None:
         """Write the arrays' final lengths."""
-        for file in (*self._files.values(), self._pair_of):
+        for file in (self._ids, self._text, self._pair_of):
             file.close()
 
 

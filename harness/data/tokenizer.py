@@ -5,7 +5,9 @@ marks (Unicode M) in its words and cuts Bangla, Hindi, Telugu and Thai inside a 
 leading space byte, so that a name has the same tokens wherever it stands.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -28,6 +30,8 @@ UPSAMPLED_NAMES = 2
 
 # Longest text in tokens that the saved tokenizer keeps, its two special tokens included.
 MAX_TOKENS = 256
+
+_PARALLELISM = "TOKENIZERS_PARALLELISM"
 
 
 def train_tokenizer(
@@ -92,7 +96,21 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[lis
     backend = tokenizer.backend_tokenizer
     backend.enable_truncation(tokenizer.model_max_length)
     # The tokenizer's own call takes four times as long: it builds masks and a mapping that nobody reads.
-    return [encoding.ids for encoding in backend.encode_batch(list(texts))]
+    return [encoding.ids for encoding in backend.encode_batch_fast(list(texts))]
+
+
+@contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Tokenizers use every core meanwhile. Elsewhere they are kept to one, since they warn of every fork after that."""
+    before = os.environ.get(_PARALLELISM)
+    os.environ[_PARALLELISM] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_PARALLELISM]
+        else:
+            os.environ[_PARALLELISM] = before
 
 
 def encode_cut(tokenizer: PreTrainedTokenizerFast, longest: int, texts: Sequence[str]) -> list[list[int]]:

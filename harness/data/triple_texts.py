@@ -1,16 +1,16 @@
 """The texts of drawn triples, found by their ids in one pass over each table and written as token ids."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.growing import Growing, blocks
+from harness.data.growing import GrowingLists, Tokenize, blocks
 from harness.data.retrieval import Document
+from harness.data.tokenizer import on_all_cores
 from harness.data.triple_files import Table, hashed
 
 ABSENT, EMPTY = -1, -2
@@ -18,9 +18,6 @@ ABSENT, EMPTY = -1, -2
 
 Keys = NDArray[np.uint64]
 """Hashes of ids."""
-
-Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
-"""Token ids of each text, special tokens included, cut to what the model reads of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,24 +45,13 @@ def write_texts(partial: Path, side: str, wanted: Sequence[Placed], tokenize: To
 
     ValueError for a wanted id that a table has twice, or a text without a token.
     """
-    with (
-        closing(Growing(partial / f"{side}.ids.npy", "<i4")) as ids,
-        closing(Growing(partial / f"{side}.offsets.npy", "<i8")) as offsets,
-    ):
-        offsets.append([0])
-        number = end = 0
+    number = 0
+    with closing(GrowingLists(partial, f"{side}.ids", f"{side}.offsets", "<i4")) as written, on_all_cores():
         for placed in (placed for placed in wanted if len(placed.keys)):
             for block in blocks(placed.table.read()):
-                if not (texts := _new(placed, block, number)):
-                    continue
-                encoded = tokenize(texts)
-                lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-                if len(lengths) != len(texts) or not lengths.all():
-                    raise ValueError(f"the tokenizer gives {texts[int(lengths.argmin())]!r} no token; use another")
-                ids.append(list(chain.from_iterable(encoded)))
-                offsets.append(end + np.cumsum(lengths))
-                end += int(lengths.sum())
-                number += len(texts)
+                if texts := _new(placed, block, number):
+                    written.append_tokens(texts, tokenize(texts))
+                    number += len(texts)
     return {placed.table.identity: placed for placed in wanted}
 
 

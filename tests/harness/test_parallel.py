@@ -51,19 +51,15 @@ def by_characters(texts: Sequence[str]) -> list[list[int]]:
 
 
 def made(folder: Path, declaration: ParallelText, place: str = "out", guard: Guard | None = None) -> Prepared:
-    return prepare(
-        folder,
-        declaration,
-        source=by_characters,
-        target=by_characters,
-        guard=guard or Guard(),
-        place=folder / place,
-    )
+    return prepare(folder, declaration, tokenize=by_characters, guard=guard or Guard(), place=folder / place)
 
 
-def texts(prepared: Prepared, side: int) -> list[str]:
-    ids, offsets = prepared.ids[side], prepared.offsets[side]
-    return ["".join(map(chr, ids[a:b])) for a, b in pairwise(offsets.tolist())]
+def sources(prepared: Prepared) -> list[str]:
+    return ["".join(map(chr, prepared.ids[a:b])) for a, b in pairwise(prepared.offsets.tolist())]
+
+
+def targets(prepared: Prepared) -> list[str]:
+    return [prepared.text[a:b].tobytes().decode() for a, b in pairwise(prepared.text_offsets.tolist())]
 
 
 def test_every_published_layout_gives_source_and_target(tmp_path: Path) -> None:
@@ -146,7 +142,7 @@ def test_data_set_of_the_hub_is_read_at_its_commit(tmp_path: Path, monkeypatch: 
     snapshot = tmp_path / "hub" / "datasets--group--opus" / "snapshots" / corpus.revision
     parquet(snapshot / "en-sw" / "train" / "0000.parquet", HUB_ROWS[:2])
     prepared = made(tmp_path, declare(corpus))
-    assert (texts(prepared, 0), texts(prepared, 1)) == (["Habari yako", "chini"], ["Hello there", "low"])
+    assert (sources(prepared), targets(prepared)) == (["Habari yako", "chini"], ["Hello there", "low"])
     with pytest.raises(FileNotFoundError, match="has no file en-sw/test/"):
         list(
             read_lines(
@@ -174,7 +170,7 @@ def test_packed_moses_files_and_pairs_without_english_are_read(tmp_path: Path) -
         revision=revision_of_files(tmp_path, ("b.sw", "b.de.gz")),
     )
     prepared = made(tmp_path, declare(corpus))
-    assert (texts(prepared, 0), texts(prepared, 1), prepared.pairs) == (["Habari ya leo"], ["Guten Tag"], ("sw-de",))
+    assert (sources(prepared), targets(prepared), prepared.pairs) == (["Habari ya leo"], ["Guten Tag"], ("sw-de",))
 
 
 def test_every_dropped_line_is_counted_under_its_reason() -> None:
@@ -203,8 +199,8 @@ def test_record_accounts_for_every_line(tmp_path: Path) -> None:
     assert pair["duplicate"] == 60
     assert pair["over the pair's cap"] == 10
     assert pair["not drawn"] == 10
-    assert pair["lines"] == 20 == len(prepared.pair_of) == len(texts(prepared, 0))
-    assert pair["source tokens"] == len(prepared.ids[0])
+    assert pair["lines"] == 20 == len(prepared.pair_of) == len(sources(prepared))
+    assert pair["source tokens"] == len(prepared.ids)
     assert sorted(json.loads((tmp_path / "out" / "record.json").read_text())) == ["corpora", "pairs"]
 
 
@@ -214,9 +210,9 @@ def test_same_seed_gives_the_same_lines_and_another_seed_others(tmp_path: Path) 
     first, again = made(tmp_path, declare(corpus, lines=50), "a"), made(tmp_path, declare(corpus, lines=50), "b")
     other = made(tmp_path, declare(corpus, lines=50, seed=1), "c")
     more = made(tmp_path, declare(corpus, lines=120), "d")
-    assert texts(first, 0) == texts(again, 0) != texts(other, 0)
-    assert set(texts(first, 0)) < set(texts(more, 0))
-    assert [text.split()[-1] for text in texts(first, 0)] == [text.split()[-1] for text in texts(first, 1)]
+    assert sources(first) == sources(again) != sources(other)
+    assert set(sources(first)) < set(sources(more))
+    assert [text.split()[-1] for text in sources(first)] == [text.split()[-1] for text in targets(first)]
 
 
 def test_exponent_gives_small_pairs_more_than_their_share(tmp_path: Path) -> None:
@@ -316,27 +312,27 @@ def test_corpora_kept_for_measurement_are_never_trained_on() -> None:
 
 def test_offsets_and_ids_are_mapped_and_agree(tmp_path: Path) -> None:
     prepared = made(tmp_path, declare(moses(tmp_path, ["mstari wa kwanza", "wa pili"], ["the first line", "second"])))
-    assert isinstance(prepared.ids[0], np.memmap)
-    assert [len(ids) for ids in prepared.ids] == [int(offsets[-1]) for offsets in prepared.offsets]
+    assert isinstance(prepared.ids, np.memmap)
+    assert isinstance(prepared.text, np.memmap)
+    assert (len(prepared.ids), len(prepared.text)) == (prepared.offsets[-1], prepared.text_offsets[-1])
 
 
 def test_watched_lines_are_the_same_under_every_exposure_and_never_trained_on(tmp_path: Path) -> None:
     """A smaller exposure is part of a larger one, so that only the number of lines changes with it."""
-    sources, targets = ([f"{word} {number} {word}" for number in range(300)] for word in ("mstari", "line"))
-    corpus = moses(tmp_path, sources, targets)
+    read, other = ([f"{word} {number} {word}" for number in range(300)] for word in ("mstari", "line"))
+    corpus = moses(tmp_path, read, other)
     found = {}
     for share in (1.0, 0.1):
         declared = declare(corpus, exposure=(("sw", share),))
         prepared = prepare(
             tmp_path,
             declared,
-            source=by_characters,
-            target=by_characters,
+            tokenize=by_characters,
             guard=Guard(),
             place=tmp_path / f"out-{share}",
             watched=40,
         )
-        lines = texts(prepared, 0)
+        lines = sources(prepared)
         found[share] = (lines[: prepared.watched], lines[prepared.watched :])
         assert prepared.record["pairs"]["sw-en"]["lines"] == round(share * 260) == len(found[share][1])
     assert found[1.0][0] == found[0.1][0]

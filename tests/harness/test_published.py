@@ -3,7 +3,7 @@
 import http.server
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,14 +202,15 @@ def test_nothing_that_is_tested_on_reaches_distillation_on_any_collection(tmp_pa
     )
     declared = ParallelText(corpora=(corpus,), filters=Filters(), lines=10_000, exponent=1.0, seed=0)
     guard = guard_of(load_published(declaration) for declaration in declarations)
-    lines: list[str] = []
+    sources: list[str] = []
 
-    def tokenize(batch: object) -> list[list[int]]:
-        lines.extend(batch)  # type: ignore[arg-type]
-        return [[1] for _ in batch]  # type: ignore[attr-defined]
+    def tokenize(batch: Sequence[str]) -> list[list[int]]:
+        sources.extend(batch)
+        return [[1] for _ in batch]
 
-    prepared = prepare(tmp_path, declared, source=tokenize, target=tokenize, guard=guard, place=tmp_path / "out")
-    assert sorted(lines) == sorted(text for pair in harmless for text in pair)
+    prepared = prepare(tmp_path, declared, tokenize=tokenize, guard=guard, place=tmp_path / "out")
+    assert sorted(sources) == sorted(source for source, _ in harmless)
+    assert sorted(prepared.text.tobytes()) == sorted("".join(target for _, target in harmless).encode())
     assert len(planted) == 2 * sum(split.name != TRAIN for each in declarations for split in each.splits)
     assert prepared.record["corpora"]["planted"]["kept for tests"] == len(planted)
 

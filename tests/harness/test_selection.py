@@ -1,7 +1,12 @@
 """Choosing lines by hash in pieces is the same as doing it at once."""
 
+import unicodedata
+
 import numpy as np
 import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.data import selection
 from harness.data.guard import Guard
@@ -67,3 +72,17 @@ def test_guard_knows_a_text_by_its_words_alone() -> None:
         assert not guard.holds(text)
     assert len(guard) == 3
     assert (guard | Guard(["more"])).holds("More")
+
+
+TRICKY = st.text(st.sampled_from("aAb1 \u00a0?-\u0301\u0307İßﬁ①½ﷺ\u1100\u1161राक\u200d"), max_size=8)
+"""Marks that compose, letters that fold to several, and characters that hold spaces."""
+
+
+@given(st.lists(TRICKY, max_size=3), st.lists(TRICKY, max_size=6).map(" ".join))
+def test_guard_holds_what_has_the_same_words_and_nothing_else(queries: list[str], line: str) -> None:
+    def words(text: str) -> list[str]:
+        return regex.findall(r"[\p{L}\p{M}\p{N}]+", unicodedata.normalize("NFKC", text).casefold())
+
+    wanted = [found for query in queries if (found := words(query))]
+    assert Guard(queries).holds(line) == (words(line) in wanted)
+    assert Guard([*queries, f"- {line} ?"]).holds(line) == bool(words(line))

@@ -10,7 +10,15 @@ import pytest
 from tokenizers import Tokenizer
 
 from harness.data.content import Content, write_content
-from harness.data.tokenizer import SPECIAL_TOKENS, encode, fertility, load_tokenizer, save_tokenizer, train_tokenizer
+from harness.data.tokenizer import (
+    SPECIAL_TOKENS,
+    encode,
+    fertility,
+    load_tokenizer,
+    on_all_cores,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 LANGUAGES = ("ar", "bn", "de", "fi", "fr", "hi", "ko", "ru", "so", "sw", "te", "th")
 SIZE = 8000
@@ -94,6 +102,17 @@ def test_saved_tokenizer_gives_the_same_ids(content: Content, tokenizer: Tokeniz
     assert len(loaded) == SIZE
     assert (loaded.bos_token_id, loaded.pad_token_id, loaded.eos_token_id) == (0, 1, 2)
     assert max(map(len, encode(loaded, ["Kenya " * 1000]))) == loaded.model_max_length
+
+
+def test_all_cores_give_the_same_ids_and_are_left_again(content: Content, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    save_tokenizer(tokenizer, tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    texts = [passage.text for passage in content.passages]
+    alone = encode(loaded, texts)
+    with on_all_cores():
+        assert os.environ["TOKENIZERS_PARALLELISM"] == "true"
+        assert encode(loaded, texts) == alone
+    assert os.environ["TOKENIZERS_PARALLELISM"] == "false"
 
 
 def test_vocabulary_beyond_the_text_is_refused(content: Content) -> None:
