@@ -81,7 +81,7 @@ TRICKY = st.text(st.sampled_from("aAb1 \u00a0?-\u0301\u0307İßﬁ①½ﷺ\u1100
 @given(st.lists(TRICKY, max_size=3), st.lists(TRICKY, max_size=6).map(" ".join))
 def test_guard_holds_what_has_the_same_words_and_nothing_else(queries: list[str], line: str) -> None:
     def words(text: str) -> list[str]:
-        return regex.findall(r"[\p{L}\p{M}\p{N}]+", unicodedata.normalize("NFKC", text).casefold())
+        return list(regex.findall(r"[\p{L}\p{M}\p{N}]+", unicodedata.normalize("NFKC", text).casefold()))
 
     wanted = [found for query in queries if (found := words(query))]
     assert Guard(queries).holds(line) == (words(line) in wanted)
