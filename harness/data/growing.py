@@ -15,9 +15,6 @@ BATCH = 8192
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
-"""Token ids of each text, special tokens included, cut to what the model reads of it."""
-
 
 def blocks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
     """All items in order, at most ``BATCH`` at a time."""

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.growing import BATCH, Growing, GrowingLists, Tokenize, blocks, one_ahead
+from harness.data.growing import BATCH, Growing, GrowingLists, blocks, one_ahead
 from harness.data.guard import Guard
 from harness.data.line_filters import Reason, kept
 from harness.data.parallel_files import read_lines
 from harness.data.selection import draw_marked, mapped_hashes, mapped_marks, mark_first, shares
-from harness.data.tokenizer import on_all_cores
+from harness.data.tokenizer import Tokenize, on_all_cores
 from studies.schema.parallel import Corpus, ParallelText
 from studies.schema.publication import publish, read_manifest
 

@@ -6,7 +6,7 @@ leading space byte, so that a name has the same tokens wherever it stands.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,9 @@ UPSAMPLED_NAMES = 2
 
 # Longest text in tokens that the saved tokenizer keeps, its two special tokens included.
 MAX_TOKENS = 256
+
+Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+"""Token ids of each text, special tokens included, cut to what the model reads of it."""
 
 _PARALLELISM = "TOKENIZERS_PARALLELISM"
 

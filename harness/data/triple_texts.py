@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.growing import GrowingLists, Tokenize, blocks
+from harness.data.growing import GrowingLists, blocks
 from harness.data.retrieval import Document
-from harness.data.tokenizer import on_all_cores
+from harness.data.tokenizer import Tokenize, on_all_cores
 from harness.data.triple_files import Table, hashed
 
 ABSENT, EMPTY = -1, -2

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.growing import BATCH, Tokenize, blocks
+from harness.data.growing import BATCH, blocks
 from harness.data.random_others import draw_others
 from harness.data.selection import draw_marked, mapped_hashes, mapped_marks, mark_first, shares
+from harness.data.tokenizer import Tokenize
 from harness.data.triple_files import Ids, KeptForTests, Reason, check_source, hashed, read_triples, tables
 from harness.data.triple_order import arrange
 from harness.data.triple_texts import ABSENT, EMPTY, Keys, Placed, write_texts
