@@ -7,9 +7,8 @@ Weights and moments are written whole, in float32, by name. So a checkpoint can 
 under any ZeRO stage; by the same ones a run goes on exactly.
 """
 
-import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,10 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from harness.checkpoint_files import FORMAT, check_format, newest, newest_first
 from harness.masters import MOMENTS, masters_of, names, steps_taken, tensors
 from harness.shards import Reader, Shards
-from studies.schema.storage import Damaged, publish, read_manifest
-
-logger = logging.getLogger(__name__)
-
-FORMAT = 2
-"""1 were DeepSpeed's own files, which one layout alone could read."""
+from studies.schema.storage import publish
 
 WEIGHT = "weight"
 """The part of a name that masters, frozen weights and buffers share; moments go by Adam's names."""
@@ -61,7 +56,7 @@ def restore(engine: Any, checkpoints: Path, *, seed: int) -> int:
     found: tuple[Path, dict[str, Any]] | None = None
     if dist.get_rank() == 0:
         found = newest(checkpoints)
-        for folder in _newest_first(checkpoints):
+        for folder in newest_first(checkpoints):
             if found is None or folder > found[0]:
                 shutil.rmtree(folder)
     found = agree(found)
@@ -77,38 +72,6 @@ def restore(engine: Any, checkpoints: Path, *, seed: int) -> int:
     else:
         _seed_generators(seed, step)
     return step
-
-
-def check_format(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Raise ValueError if a checkpoint was not written in the present format."""
-    if facts.get("format") != FORMAT:
-        raise ValueError(
-            f"checkpoint {folder} has format {facts.get('format', 1)} and {FORMAT} is read; go on with the version of "
-            "this software that wrote it, or delete it to train from the start"
-        )
-
-
-def newest(checkpoints: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint that can be read, with the facts of its manifest; damaged ones are passed over aloud."""
-    for folder in _newest_first(checkpoints):
-        try:
-            manifest = read_manifest(folder)
-        except Damaged as damage:
-            logger.warning("%s; the run goes on from the checkpoint before it, or from the start", damage)
-            continue
-        if manifest is not None:
-            return folder, dict(manifest.facts)
-    return None
-
-
-def _newest_first(checkpoints: Path) -> list[Path]:
-    return sorted(checkpoints.glob("[0-9]*"), reverse=True)
-
-
-def retain(checkpoints: Path, keep: int) -> None:
-    """Delete all but the newest ``keep`` checkpoints; called by one rank."""
-    for folder in _newest_first(checkpoints)[keep:]:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def full_precision_state(model: nn.Module, folder: Path) -> dict[str, Tensor]:

@@ -28,6 +28,10 @@ REPLACED = "replaced-"
 """How the folder of a store that a rebuild put aside begins, beside the new one."""
 
 
+class Unavailable(RuntimeError):
+    """MLflow is away or in trouble; another try later may do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Heading:
     """The study as its parent run shows it; ``revision`` is that of the code."""

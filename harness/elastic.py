@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray.train import get_preemption_info
+from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.execution.scaling_policy import (
     ElasticScalingPolicy,
     NoopDecision,
@@ -20,7 +21,7 @@ from ray.train.v2._internal.execution.scaling_policy import (
 )
 from ray.train.v2._internal.util import time_monotonic
 from ray.train.v2.api.config import ScalingConfig
-from ray.train.v2.torch.torch_trainer import TorchTrainer
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 NOTICE_SECONDS = 120.0
 """How long Ray waits for a machine that was announced to go at no stated time."""
@@ -31,12 +32,20 @@ ENDING_SECONDS = 30.0
 POLL_SECONDS = 0.5
 
 
-class ElasticTrainer(TorchTrainer):
-    """A trainer whose worker group has one of ``sizes`` workers, ascending, at any time; with one size it is Ray's."""
+class ElasticTrainer(DataParallelTrainer):
+    """A trainer whose worker group has one of ``sizes`` workers, ascending, at any time; with one size it is Ray's.
+
+    Left out is a process that Ray starts beside every worker group to deal out Ray's own datasets, of which there are
+    none: three seconds of a core.
+    """
 
     def __init__(self, *arguments: Any, sizes: Sequence[int], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._sizes = tuple(sizes)
+
+    def _create_default_callbacks(self) -> Any:
+        made = super()._create_default_callbacks()
+        return [callback for callback in made if not isinstance(callback, DatasetsCallback)]
 
     def _initialize_and_run_controller(self, **options: Any) -> Any:
         if len(self._sizes) > 1:

@@ -10,14 +10,14 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
-from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 
-from harness import checkpoint
 from harness.available import check_available
+from harness.checkpoint_files import check_format, newest
 from harness.data.atlas import open_atlas
 from harness.elastic import ElasticTrainer
 from harness.remote import Evaluator, Task, train_worker
+from harness.torch_group import TorchGroup
 from studies.schema.batches import world_sizes
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -190,9 +190,9 @@ def _check_checkpoints(storage: Storage, points: Sequence[Point]) -> None:
     for point in points:
         if read_state(storage, point.key).state.is_final:
             continue
-        found = checkpoint.newest(storage.checkpoints(point.key))
+        found = newest(storage.checkpoints(point.key))
         if found is not None:
-            checkpoint.check_format(*found)
+            check_format(*found)
 
 
 @contextmanager
@@ -275,7 +275,7 @@ def trainer(name: str, storage: Storage, tasks: Sequence[Task], *, desk: Any = N
                 max_preemption_failures=WITHOUT_LIMIT if preemptions is None else preemptions,
             ),
         ),
-        torch_config=TorchConfig(backend="nccl" if execution.gpus_per_worker else "gloo"),
+        backend_config=TorchGroup(backend="nccl" if execution.gpus_per_worker else "gloo"),
         sizes=sizes,
     )
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-from sentence_transformers import MultiVectorEncoder
 
 from harness.late_interaction import Ragged
 from harness.published_files import found, look_over
@@ -16,6 +15,8 @@ class PublishedEncoder:
     """The teacher in memory. Raises ValueError where the checkpoint is not what is declared or cannot be trusted."""
 
     def __init__(self, declared: PublishedTeacher, device: torch.device) -> None:
+        from sentence_transformers import MultiVectorEncoder
+
         folder = found(declared)
         look_over(folder)
         try:

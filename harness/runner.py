@@ -17,7 +17,7 @@ from harness.outcome import Outcome
 from harness.plan import misfits, plan
 from harness.progress import View
 from harness.revision import code_revision
-from harness.status import Phase, RunStatus, names, statuses
+from harness.status import Phase, RunStatus, have_begun, names, statuses
 from harness.tracker import Tracker
 from studies.catalogue import select
 from studies.schema.key import run_key
@@ -73,7 +73,7 @@ def _work(study: Study, storage: Storage, points: Sequence[Point], tracker: Trac
     messages: list[str] = []
     before = _rows(study, storage, keys)
     if any(row.phase.is_owed for row in before):
-        tracker.start()
+        tracker.check()
         messages += _bring_home(study, storage, points, entries, tracker, view)
     tracker.flush(entries)
     rows = _rows(study, storage, keys)
@@ -133,7 +133,8 @@ def _watch(
         rows = _rows(study, storage, keys)
         crew.evaluate(_ready(storage, rows))
         view.update(rows)
-        tracker.tick(entries)
+        if have_begun(rows):
+            tracker.tick(entries)
         working = training or crew.is_evaluating
         time.sleep(TICK_SECONDS if working else 0)
     storage.check_room(SPARE_BYTES)

@@ -15,7 +15,7 @@ from harness.progress import View
 from harness.revision import code_revision
 from harness.runner import FREE_BYTES, SPARE_BYTES, TICK_SECONDS
 from harness.search import Crew
-from harness.status import Phase, RunStatus
+from harness.status import Phase, RunStatus, have_begun
 from harness.tracker import Tracker
 from harness.trials import entries, impossible, owed, trial_statuses
 from studies.schema.lineage import collection_of
@@ -49,7 +49,7 @@ def _work(search: Search, storage: Storage, writer: LedgerWriter, tracker: Track
     before = {row.point.key: row.seconds or 0.0 for row in trial_statuses(search, storage)}
     messages: list[str] = []
     if owed(search, storage):
-        tracker.start()
+        tracker.check()
         messages += _bring_home(search, storage, writer, tracker, view)
     shown = entries(search, storage)
     tracker.flush(shown)
@@ -81,8 +81,10 @@ def _bring_home(search: Search, storage: Storage, writer: LedgerWriter, tracker:
                 while crew.is_working:
                     fleet.check_ray()
                     storage.check_room(SPARE_BYTES)
-                    view.update(trial_statuses(search, storage))
-                    tracker.tick(entries(search, storage), more=True)
+                    rows = trial_statuses(search, storage)
+                    view.update(rows)
+                    if have_begun(rows):
+                        tracker.tick(entries(search, storage), more=True)
                     time.sleep(TICK_SECONDS)
         except fleet.RayEnded as ended:
             return [*crew.problems, str(ended)]

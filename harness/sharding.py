@@ -158,6 +158,10 @@ def _deepspeed() -> Any:
     # DeepSpeed's autotuner imports MLflow where there is one: 2.4 s of a core and 100 MB of a worker that never tunes.
     with _without("mlflow"):
         import deepspeed
+    # An engine asks whether its optimiser is Muon, whose module has torch's compiler imported to decorate a function:
+    # 2.4 s of a core as well.
+    with _compiling_nothing():
+        import deepspeed.runtime.zero.muon.muon_optimizer
     from deepspeed.utils import logger
 
     logger.setLevel("WARNING")
@@ -168,6 +172,21 @@ def _deepspeed() -> Any:
     backend = deepspeed.accelerator.get_accelerator().communication_backend_name()
     deepspeed.init_distributed(dist_backend=backend, dist_init_required=False)
     return deepspeed
+
+
+@contextmanager
+def _compiling_nothing() -> Iterator[None]:
+    """Have ``torch.compile`` give functions back as they are."""
+    name = "TORCHDYNAMO_DISABLE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

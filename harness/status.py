@@ -87,6 +87,11 @@ class TimeLeft:
     is_lower_bound: bool
 
 
+def have_begun(rows: Sequence[RunStatus]) -> bool:
+    """Whether a run has taken a step or has ended, so that there is something to record."""
+    return any(row.step or row.state not in (State.PLANNED, State.RUNNING) for row in rows)
+
+
 def statuses(study: Study, storage: Storage) -> tuple[RunStatus, ...]:
     """The status of every run of a study, in the study's order."""
     return tuple(status_of(point, study, storage) for point in expand(study))

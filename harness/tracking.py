@@ -20,6 +20,7 @@ from harness.delivery import (
     Delivered,
     Entry,
     Heading,
+    Unavailable,
     aggregates,
     evaluation_owed,
     is_remade,
@@ -87,10 +88,6 @@ _NOTES: dict[str, str] = {
     Role.SYNTHETIC_TRAIN: "No student: trained to retrieve on judgments made by rule; reads both sides itself.",
     Role.PRETRAINING: "Fills in masked tokens of text in every language; students of its size start from its weights.",
 }
-
-
-class Unavailable(RuntimeError):
-    """MLflow is away or in trouble; another try later may do."""
 
 
 class Refused(ValueError):

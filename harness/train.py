@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from harness import checkpoint, sharding
 from harness.assemble import Materials, Model, materials, model_of, save
 from harness.checkpoint import agree
+from harness.checkpoint_files import retain
 from harness.data.batches import BatchOrder, rank_slice
 from harness.elastic import Notices
 from harness.encoders import build
@@ -254,7 +255,7 @@ def _save(engine: Any, storage: Storage, task: Task, step: int) -> None:
     checkpoints = storage.checkpoints(task.key)
     checkpoint.save(engine, checkpoints, step)
     if dist.get_rank() == 0:
-        checkpoint.retain(checkpoints, task.execution.keep_checkpoints)
+        retain(checkpoints, task.execution.keep_checkpoints)
 
 
 def optimise(
@@ -321,7 +322,7 @@ def _finish(storage: Storage, task: Task, last: Path, facts: Mapping[str, Any], 
     flags = verdict(storage, task)
     state = State.FLAGGED if flags else State.FINISHED
     write_state(storage, task.key, state, flags=flags, facts={"seconds": round(seconds, 1), **facts})
-    checkpoint.retain(storage.checkpoints(task.key), 0)
+    retain(storage.checkpoints(task.key), 0)
 
 
 def _finish_untrained(storage: Storage, task: Task) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from harness.data.bitext import DirectLine, Line, bitext_lines, direct_lines
 from harness.data.cldr import ENGLISH
@@ -25,6 +24,9 @@ from studies.schema.atlas import Atlas, Bitext
 from studies.schema.evaluation import Split
 from studies.schema.run import PretrainingText
 from studies.schema.storage import Storage, publish, read_manifest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 # Versions that the declared revisions were computed with; the project's dependencies pin the same.
 PINNED = {"babel": "2.18.0", "tokenizers": "0.23.3"}
@@ -66,7 +68,7 @@ class AtlasData:
         """The directory that ``AutoTokenizer`` loads."""
         return self.folder / TOKENIZER
 
-    def tokenizer(self) -> PreTrainedTokenizerFast:
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
         """The collection's tokenizer, with exactly the declared vocabulary."""
         return load_tokenizer(self.tokenizer_folder)
 

@@ -1,22 +1,26 @@
 """The tokenizer that a pretrained encoder was trained with, from where its weights lie."""
 
 from functools import lru_cache
-
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from studies.schema.rung import Rung
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 SPECIAL_POSITIONS = 2
 """Positions that XLM-R's learned table keeps for padding, so that texts are that much shorter than the table."""
 
 
 @lru_cache(maxsize=2)
-def own_tokenizer(rung: Rung) -> PreTrainedTokenizerFast:
+def own_tokenizer(rung: Rung) -> "PreTrainedTokenizerFast":
     """The tokenizer beside a rung's weights; texts are cut where the rung's positions end.
 
     Raises ValueError where there is none, or one that does not fit the model: more tokens than the lexicon has
     vectors, or another id for padding.
     """
+    from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
+
     assert rung.weights is not None
     where = f"the tokenizer of {rung.weights}"
     try:

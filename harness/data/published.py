@@ -9,9 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-import ir_datasets
 import requests
-from ir_datasets.util import Download, DownloadConfig, HashVerificationError
 
 from harness.data.retrieval import Document, Loaded, Qrels
 from studies.schema.collection import UNPINNED, IrDataset, Split
@@ -56,7 +54,7 @@ def check_published(declaration: IrDataset) -> None:
     if revision != declaration.revision:
         raise ValueError(
             f"{declaration.name} is declared with revision {declaration.revision!r}; ir_datasets "
-            f"{ir_datasets.__version__} reads {revision!r}. Install the version that the catalogue names, or declare "
+            f"{_library().__version__} reads {revision!r}. Install the version that the catalogue names, or declare "
             "what this one reads"
         )
 
@@ -67,7 +65,7 @@ def published_revision(declaration: IrDataset) -> str:
     They are known without a network. CLIRMatrix, whose list of sums is itself a file, has that file's.
     """
     if declaration.passages.startswith("clirmatrix/"):
-        listing = _digest([DownloadConfig.context("clirmatrix")["downloads"]])
+        listing = _digest([_library().util.DownloadConfig.context("clirmatrix")["downloads"]])
         return f"{listing}.{listing}"
     parts: list[Component] = []
     for split in declaration.splits:
@@ -85,7 +83,7 @@ def check_triples(declared: IrTriples) -> None:
     if revision != declared.revision:
         raise ValueError(
             f"triples {declared.name} are declared with revision {declared.revision!r}; ir_datasets "
-            f"{ir_datasets.__version__} reads {revision!r}. Declare what this one reads, or install another"
+            f"{_library().__version__} reads {revision!r}. Declare what this one reads, or install another"
         )
 
 
@@ -99,6 +97,8 @@ def stream_triples(declared: IrTriples) -> Iterator[tuple[str, str, str]]:
 @contextmanager
 def explained(name: str, what: str) -> Iterator[None]:
     """Turn what ``ir_datasets`` raises into one sentence with a remedy."""
+    from ir_datasets.util import HashVerificationError
+
     home = os.environ.get("IR_DATASETS_HOME", "~/.ir_datasets")
     try:
         yield
@@ -134,6 +134,12 @@ def explained(name: str, what: str) -> Iterator[None]:
         ) from error
 
 
+def _library() -> Any:
+    import ir_datasets
+
+    return ir_datasets
+
+
 def _is_download(error: Exception) -> bool:
     """Whether ``ir_datasets`` lists in it why each source failed."""
     return isinstance(error, RuntimeError) and len(error.args) == 2 and isinstance(error.args[1], list)
@@ -154,27 +160,29 @@ def _unreachable(name: str, what: str, error: requests.RequestException, home: s
 
 def _dataset(name: str, declaration: IrDataset) -> Component:
     try:
-        return ir_datasets.registry[name]
+        return _library().registry[name]
     except KeyError:
-        near = get_close_matches(name, list(ir_datasets.registry), n=3)
+        near = get_close_matches(name, list(_library().registry), n=3)
         raise ValueError(
-            f"ir_datasets {ir_datasets.__version__} has no {name!r}"
+            f"ir_datasets {_library().__version__} has no {name!r}"
             + (f"; near it are {', '.join(near)}" if near else "")
             + f". {declaration.name} is declared with {', '.join(split.source for split in declaration.splits)}"
         ) from None
 
 
 def _triples(declared: IrTriples) -> Component:
-    found = ir_datasets.registry[declared.name] if declared.name in list(ir_datasets.registry) else None
+    found = _library().registry[declared.name] if declared.name in list(_library().registry) else None
     if found is None or not found.has_docpairs():
         raise ValueError(
-            f"ir_datasets {ir_datasets.__version__} has no triples {declared.name!r}; name an id that has them, such "
+            f"ir_datasets {_library().__version__} has no triples {declared.name!r}; name an id that has them, such "
             "as msmarco-passage/train/triples-v2 or mmarco/v2/de/train"
         )
     return found
 
 
 def _digest(parts: list[Component]) -> str:
+    from ir_datasets.util import Download
+
     seen: dict[int, Component] = {}
     for part in parts:
         _collect(part, seen)
@@ -230,7 +238,7 @@ def stream_queries(split: Split, declaration: IrDataset) -> Iterator[Document]:
 def stream_published_judgments(split: Split) -> Iterator[tuple[str, str, str, int]]:
     """Place, query, passage and grade of every judgment, none of them kept."""
     with explained(split.source, "its judgments"):
-        for judged in ir_datasets.registry[split.source].qrels_iter():
+        for judged in _library().registry[split.source].qrels_iter():
             yield f"judgments of {split.source}", judged.query_id, judged.doc_id, judged.relevance
 
 

@@ -9,13 +9,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 from harness.data.cldr import ENGLISH
 from harness.data.names import Entity
 from harness.data.passages import Passage
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 # XLM-R's special tokens in XLM-R's order, so that ids 0 to 3 mean the same in both.
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -73,6 +76,8 @@ def train_tokenizer(
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write the directory that ``AutoTokenizer`` and :func:`load_tokenizer` read."""
+    from transformers import PreTrainedTokenizerFast
+
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
@@ -88,13 +93,15 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     ).save_pretrained(str(folder))
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """The tokenizer as transformers knows it, from a directory on this machine."""
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     return tokenizer
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
+def encode(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text with its special tokens, cut to the tokenizer's longest; nothing is padded."""
     backend = tokenizer.backend_tokenizer
     backend.enable_truncation(tokenizer.model_max_length)
@@ -116,7 +123,7 @@ def on_all_cores() -> Iterator[None]:
             os.environ[_PARALLELISM] = before
 
 
-def encode_cut(tokenizer: PreTrainedTokenizerFast, longest: int, texts: Sequence[str]) -> list[list[int]]:
+def encode_cut(tokenizer: "PreTrainedTokenizerFast", longest: int, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, at most ``longest``, the closing one among them."""
     return [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in encode(tokenizer, texts)]
 

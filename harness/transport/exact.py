@@ -3,7 +3,6 @@
 Shapes: B problems, N source tokens, M target tokens.
 """
 
-import ot
 import torch
 
 from harness.transport.plan import Plan, measure_plan
@@ -19,6 +18,8 @@ def exact(problem: Problem, *, tolerance: float) -> Plan:
     tolerance: of the L1 marginal error, which is rounding here. The simplex does not tell its pivots, so iterations_B
     is 0.
     """
+    import ot
+
     if not tolerance > 0:
         raise ValueError(f"the exact solver needs a tolerance above 0; found tolerance={tolerance}")
     cost = problem.cost_BNM.detach().double().cpu().numpy()

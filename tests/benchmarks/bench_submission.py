@@ -3,6 +3,7 @@
 Brings up a real cluster of this machine and submits a tiny study N times (5 without), each time over a storage of its
 own that has the collection and nothing else; the attempt is ended after the first step of its teacher. The first
 submission warms the cluster and is not counted. Without preflight, which is timed by itself: it is a job of its own.
+Most of the time is imports, so that of torch alone is shown too: it tells slow machines from slow code.
 """
 
 import os
@@ -34,7 +35,9 @@ from studies.schema.study import Study, expand
 from tests.integration.checkout import command, make_checkout
 
 DEFAULT_NUMBER = 5
-POLL_SECONDS = 0.03
+POLL_SECONDS = 0.1
+"""Looking thirty times a second took a tenth of two cores."""
+
 WAIT_SECONDS = 900.0
 
 STAGES = (
@@ -72,9 +75,10 @@ def main(number: int) -> None:
         began = time.monotonic()
         run(checkout, environment, "preflight", "tiny", "--target", "local", "--storage", str(folder / "looked-at"))
         preflight = time.monotonic() - began
+        imports = [import_of_torch() for _ in range(3)]
     finally:
         command(checkout, environment, "down", "local")
-    show(read, preflight)
+    show(read, preflight, imports)
     shutil.rmtree(folder)
 
 
@@ -138,7 +142,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def show(read: list[list[float]], preflight: float) -> None:
+def import_of_torch() -> float:
+    """Seconds that an interpreter takes to start and to import torch, with nothing beside it."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return time.monotonic() - began
+
+
+def show(read: list[list[float]], preflight: float, imports: list[float]) -> None:
     table = Table(title="seconds", box=None, padding=(0, 1), title_justify="left")
     for column in ("", "median", "each"):
         table.add_column(column, justify="right" if column == "median" else "left")
@@ -146,6 +157,7 @@ def show(read: list[list[float]], preflight: float) -> None:
         add(table, name, list(values))
     add(table, "from submission to the first step", [sum(stages) for stages in read])
     add(table, "preflight, where it is not left out", [preflight])
+    add(table, "import of torch alone", imports)
     Console(width=120).print(table)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ir_measures import AP
 
 from harness import journal
-from harness.status import TAIL_BYTES, Phase, RunStatus, names, read_tail, statuses, steps_of, time_left
+from harness.status import TAIL_BYTES, Phase, RunStatus, have_begun, names, read_tail, statuses, steps_of, time_left
 from studies.bases import ATLAS_TRANSLATOR
 from studies.schema.record import Flag, Role, State
 from studies.schema.state import write_state
@@ -127,6 +127,21 @@ def test_time_left_is_the_owed_steps_at_the_pace_of_their_rung(storage: Path) ->
     left = time_left(rows)
     assert left is not None
     assert left.seconds == pytest.approx(sum(row.steps * seconds_per_step[row.point.labels.rung] for row in owed))
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "begun"),
+    [
+        (State.PLANNED, 0, False),
+        (State.RUNNING, 0, False),
+        (State.RUNNING, 1, True),
+        (State.FINISHED, 0, True),
+        (State.FAILED, 0, True),
+    ],
+)
+def test_study_has_begun_once_a_run_took_a_step_or_ended(storage: Path, state: State, step: int, begun: bool) -> None:
+    first, *others = statuses(STUDY, Storage.at(storage))
+    assert have_begun([*others, replace(first, state=state, step=step)]) is begun
 
 
 def test_names_tell_every_run_of_a_study_apart() -> None:

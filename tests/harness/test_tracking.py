@@ -222,7 +222,7 @@ def assert_shown(storage: Storage) -> None:
 def test_server_killed_in_the_middle_of_delivering_loses_nothing(storage: Storage) -> None:
     noted = storage.delivered(HEADING.name, HEADING.version, KEYS[0])
     with tracker_on(storage) as tracker:
-        tracker.start()
+        tracker.tick(ENTRIES)
         second = record_of(storage)
         for supervised in (False, True):
             first = second
@@ -339,7 +339,7 @@ def test_tracking_server_that_does_not_answer_is_one_clear_error_soon(tmp_path: 
         uri = f"http://{LOOPBACK}:{probe.getsockname()[1]}"
     start = time.monotonic()
     with pytest.raises(ValueError, match=f"no MLflow server can be used at {uri}.*leave it out"):
-        Tracker(Storage.at(tmp_path), HEADING, uri).start()
+        Tracker(Storage.at(tmp_path), HEADING, uri).check()
     assert time.monotonic() - start < 20
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from ray.train import RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
 from safetensors.numpy import load_file
 
 from harness import fleet
 from harness.drills.results import journal, last_step
 from harness.drills.tiny import tiny_student, tiny_translator
+from harness.elastic import ElasticTrainer
 from harness.remote import Task, train_worker
+from harness.torch_group import TorchGroup
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.lineage import embedded
@@ -145,10 +146,11 @@ def train_each(config: dict[str, Any]) -> None:
 def _fit(chosen: Sequence[tuple[Storage, Variant]], folder: Path) -> None:
     """Train some variants of one number of workers in processes of their own."""
     workers = chosen[0][1].execution.workers
-    TorchTrainer(
+    ElasticTrainer(
         train_each,
         train_loop_config={"tasks": [(str(storage.root), variant.task) for storage, variant in chosen]},
         scaling_config=ScalingConfig(num_workers=workers),
         run_config=RunConfig(storage_path=str(folder / "ray")),
-        torch_config=TorchConfig(backend="gloo"),
+        backend_config=TorchGroup("gloo"),
+        sizes=(workers,),
     ).fit()

@@ -19,7 +19,7 @@ from torch.multiprocessing.spawn import spawn
 
 from harness import checkpoint, sharding
 from harness.assemble import model_of
-from harness.checkpoint import newest
+from harness.checkpoint_files import newest
 from harness.data.batches import BatchOrder, pad
 from harness.drills.tiny import VOCABULARY, tiny_student
 from harness.objectives.pairs import Loss
