@@ -38,7 +38,7 @@ DEFAULT_NUMBER = 5
 POLL_SECONDS = 0.1
 """Looking thirty times a second took a tenth of two cores."""
 
-WAIT_SECONDS = 900.0
+WAIT_SECONDS = 240.0
 
 STAGES = (
     "the command: imports, sources packed and sent",
