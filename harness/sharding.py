@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
 from harness.encoders import TokenEncoder
+from harness.environment import variable
 from harness.masked import MaskedModel
 from harness.translator import TranslationModel
 from studies.schema.cost import gathered_weights, trained_weights
@@ -174,19 +175,9 @@ def _deepspeed() -> Any:
     return deepspeed
 
 
-@contextmanager
-def _compiling_nothing() -> Iterator[None]:
+def _compiling_nothing() -> AbstractContextManager[None]:
     """Have ``torch.compile`` give functions back as they are."""
-    name = "TORCHDYNAMO_DISABLE"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    return variable("TORCHDYNAMO_DISABLE", "1")
 
 
 @contextmanager

@@ -5,9 +5,8 @@ marks (Unicode M) in its words and cuts Bangla, Hindi, Telugu and Thai inside a 
 leading space byte, so that a name has the same tokens wherever it stands.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from harness.data.cldr import ENGLISH
 from harness.data.names import Entity
 from harness.data.passages import Passage
+from harness.environment import variable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -36,8 +36,6 @@ MAX_TOKENS = 256
 
 Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 """Token ids of each text, special tokens included, cut to what the model reads of it."""
-
-_PARALLELISM = "TOKENIZERS_PARALLELISM"
 
 
 def train_tokenizer(
@@ -109,18 +107,9 @@ def encode(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str]) -> list[l
     return [encoding.ids for encoding in backend.encode_batch_fast(list(texts))]
 
 
-@contextmanager
-def on_all_cores() -> Iterator[None]:
+def on_all_cores() -> AbstractContextManager[None]:
     """Tokenizers use every core meanwhile. Elsewhere they are kept to one, since they warn of every fork after that."""
-    before = os.environ.get(_PARALLELISM)
-    os.environ[_PARALLELISM] = "true"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_PARALLELISM]
-        else:
-            os.environ[_PARALLELISM] = before
+    return variable("TOKENIZERS_PARALLELISM", "true")
 
 
 def encode_cut(tokenizer: "PreTrainedTokenizerFast", longest: int, texts: Sequence[str]) -> list[list[int]]:
