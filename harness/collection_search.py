@@ -23,11 +23,11 @@ from harness.text_readers import LONGEST_TEXT, TextTeacher, reader
 from harness.translations import translate
 from studies.schema.asked import is_english, reader_of
 from studies.schema.atlas import ENGLISH
-from studies.schema.collection import Reader
 from studies.schema.evaluation import Evaluation, Searched
 from studies.schema.key import run_key
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher, Side
+from studies.schema.reading import Reader
 from studies.schema.run import LookUp, Retriever, Student, Supervised, Teacher, TranslateQuery, teacher_of
 from studies.schema.storage import Storage, read_manifest
 

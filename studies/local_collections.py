@@ -1,6 +1,16 @@
-"""Collections that users have in files of their own: CLEF under its licence, and CIRAL as it is published."""
+"""Collections that users have in files of their own: CLEF under its licence, CIRAL and Flickr30k-Entities as they are
+published."""
 
-from studies.schema.collection import Judge, LocalCollection, LocalSplit, Pair, Relevance
+from studies.schema.collection import (
+    EntityCaptions,
+    Judge,
+    LocalCollection,
+    LocalSplit,
+    Pair,
+    People,
+    Relevance,
+    TranslatedTopics,
+)
 from studies.schema.files import Documents, Layout, Topics
 
 BINARY = Relevance(grades=(0, 1), relevant_from=1, judge=Judge.PEOPLE)
@@ -62,5 +72,45 @@ def ciral(document: str, *, revision: str) -> LocalCollection:
         ),
         relevance=BINARY,
         licence="Apache-2.0",
+        revision=revision,
+    )
+
+
+MULTI30K_LANGUAGES = ("cs", "de", "fr")
+_MULTI30K = "test_2016_flickr"
+
+
+def flickr30k_entities(*, revision: str) -> EntityCaptions:
+    """Captions of Flickr30k-Entities (arXiv 1505.04870), asked by those that Multi30K had translated: 1,000 images.
+
+    ``Sentences`` is a folder of its ``annotations.zip``, beside ``UNRELATED_CAPTIONS``. The topics join two files of
+    Multi30K (arXiv 1605.00459) line by line: ``paste image_splits/test_2016_flickr.txt raw/test_2016_flickr.en``. Its
+    images are not those of Flickr30k-Entities' own test split: most of them are in its training split, which nothing
+    here is trained on.
+    """
+    return EntityCaptions(
+        name="flickr30k-entities",
+        captions="flickr30k-entities/Sentences",
+        unrelated="flickr30k-entities/UNRELATED_CAPTIONS",
+        topics=f"multi30k/{_MULTI30K}.en.tsv",
+        split=_MULTI30K,
+        licence="Flickr's terms of use: research that is not commercial",
+        revision=revision,
+    )
+
+
+def multi30k(language: str, *, original: EntityCaptions, revision: str) -> TranslatedTopics:
+    """The same captions in Czech, German or French, by people; the file is pasted like the English one.
+
+    Topics in other languages are ``TranslatedTopics`` of one's own.
+    """
+    if language not in MULTI30K_LANGUAGES:
+        raise ValueError(f"Multi30K has no language {language!r}; it has {', '.join(MULTI30K_LANGUAGES)}")
+    return TranslatedTopics(
+        original=original,
+        language=language,
+        split=original.split,
+        path=f"multi30k/{_MULTI30K}.{language}.tsv",
+        by=People(source="Multi30K, task 1"),
         revision=revision,
     )

@@ -5,14 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import assert_never
 
+from harness.data import captions, local_files
 from harness.data.atlas import AtlasData
-from harness.data.local_files import load_local, patterns, read_topics
+from harness.data.captions import load_captions
+from harness.data.local_files import load_local, read_topics
 from harness.data.names import ENGLISH
 from harness.data.published import load_published
 from harness.data.records import check_files, expand
 from harness.data.retrieval import Document, Loaded, Qrels, Report, inspect
 from studies.schema.collection import (
     Collection,
+    EntityCaptions,
     IrDataset,
     Judge,
     LocalCollection,
@@ -50,6 +53,8 @@ def load(declaration: Collection, folder: Path | None = None) -> Loaded:
             return load_published(declaration)
         case LocalCollection():
             return load_local(_needed(folder, declaration), declaration)
+        case EntityCaptions():
+            return load_captions(_needed(folder, declaration), declaration)
         case TranslatedTopics():
             return _translated(_needed(folder, declaration), declaration)
         case unknown:
@@ -128,7 +133,7 @@ def _translated(folder: Path, declaration: TranslatedTopics) -> Loaded:
     )
 
 
-def _needed(folder: Path | None, declaration: LocalCollection | TranslatedTopics) -> Path:
+def _needed(folder: Path | None, declaration: LocalCollection | EntityCaptions | TranslatedTopics) -> Path:
     if folder is None:
         raise ValueError(f"{declaration.name} is read from files; name the folder that has them")
     return folder
@@ -140,7 +145,9 @@ def _state(declaration: Collection, folder: Path | None) -> Json:
         case IrDataset():
             return {}
         case LocalCollection():
-            names = patterns(declaration)
+            names = local_files.patterns(declaration)
+        case EntityCaptions():
+            names = captions.patterns(declaration)
         case TranslatedTopics():
             topics = _stamp(_needed(folder, declaration) / declaration.path)
             return [topics, _state(declaration.original, folder)]

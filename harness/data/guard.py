@@ -1,7 +1,7 @@
 """Keeps queries, captions and other texts that models are tested on out of training data."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 import regex
@@ -48,17 +48,18 @@ class Guard:
 
 
 def guard_of(collections: Iterable[Loaded]) -> Guard:
-    """A guard over all queries of the collections, those of their training splits left out.
+    """A guard over all queries of the collections, those of their training splits left out, and over captions.
 
     Judgments need no guard of their own: without its query a judged passage says nothing.
     """
-    return Guard(
-        text
-        for collection in collections
-        for split, texts in collection.texts.items()
-        if split != TRAIN
-        for text in texts.values()
-    )
+    return Guard(text for collection in collections for text in _tested(collection))
+
+
+def _tested(collection: Loaded) -> Iterator[str]:
+    for split, texts in collection.texts.items():
+        if split != TRAIN:
+            yield from texts.values()
+    yield from collection.kept
 
 
 def _fold(text: str) -> str:

@@ -66,7 +66,7 @@ class Loaded:
     """A collection whose queries and judgments were read.
 
     ``source`` begins to read its passages anew at each call; ``locate`` says where a split judges a passage for a
-    query.
+    query. ``kept`` are texts that nobody asks and that no model may see in training all the same.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Loaded:
     source: Callable[[], Iterator[Document]]
     locate: Callable[[str, str, str], str]
     count: int | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from studies.schema.atlas import ENGLISH
-from studies.schema.collection import Reader, refuse_rival
 from studies.schema.estimand import Scale
 from studies.schema.evaluation import Searched
 from studies.schema.parallel import ParallelText
+from studies.schema.reading import Reader, refuse_rival
 from studies.schema.record import SUPERVISED, Role
 from studies.schema.run import Run, Student, Supervised, Translator
 from studies.schema.translation import PublishedTranslator

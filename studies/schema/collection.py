@@ -36,6 +36,7 @@ class Judge(StrEnum):
 
     PEOPLE = "people"
     LINKS = "links between articles"
+    IMAGES = "captions of one image"
     SCORES = "scores of a retrieval system"
 
 
@@ -134,13 +135,54 @@ class LocalCollection:
     revision: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
-            raise ValueError(f"LocalCollection.name is {self.name!r}; use small letters, digits, dot and dash")
+        _check_name(type(self).__name__, self.name)
         _check_splits(self.name, tuple(split.name for split in self.splits))
         check_revision(f"collection {self.name}", self.revision)
 
 
-Published = IrDataset | LocalCollection
+@dataclass(frozen=True, kw_only=True)
+class EntityCaptions:
+    """English captions of images, one of which asks for the others of its image, in Flickr30k-Entities' files.
+
+    ``captions`` is the folder with a file for each image, a caption in each of its lines; ``unrelated`` lists captions
+    that do not describe their image. ``topics`` is a headerless TSV of image and caption: the images that are asked, in
+    the words of one of their captions. The captions of these images but those that ask are the passages. Grade 1 is the
+    same image, 2 a caption that also names every entity of the one that asks, 0 an unrelated one. ``revision`` is a
+    hash of the names and contents of all files.
+    """
+
+    name: str
+    captions: str
+    unrelated: str
+    topics: str
+    split: str
+    licence: str | None
+    revision: str
+
+    def __post_init__(self) -> None:
+        _check_name(type(self).__name__, self.name)
+        check_relative("EntityCaptions", (self.captions, self.unrelated, self.topics))
+        check_revision(f"collection {self.name}", self.revision)
+        if self.split == TRAIN:
+            raise ValueError(f"the split of {self.name} is {TRAIN!r}, which may be trained on; name it otherwise")
+
+    @property
+    def pair(self) -> Pair:
+        """English on both sides: topics in other languages are :class:`TranslatedTopics` of this."""
+        return Pair(query="en", document="en")
+
+    @property
+    def relevance(self) -> Relevance:
+        """Any caption of the image counts, so that Success@1 is recall of the image at rank one."""
+        return Relevance(grades=(0, 1, 2), relevant_from=1, judge=Judge.IMAGES)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The one split there is."""
+        return (Split(name=self.split, source=self.topics),)
+
+
+Published = IrDataset | LocalCollection | EntityCaptions
 """A collection with the queries it was published with."""
 
 
@@ -221,7 +263,7 @@ class TranslatedTopics:
         return f"{self.original.name} with topics in {self.language}"
 
 
-Collection = IrDataset | LocalCollection | TranslatedTopics
+Collection = Published | TranslatedTopics
 
 
 def passages_of(collection: Collection) -> Published:
@@ -232,7 +274,7 @@ def passages_of(collection: Collection) -> Published:
 def judged_splits(collection: Collection) -> Mapping[str, bool]:
     """Splits, and whether they have judgments."""
     match collection:
-        case IrDataset():
+        case IrDataset() | EntityCaptions():
             return {split.name: split.judged for split in collection.splits}
         case LocalCollection():
             return {split.name: bool(split.qrels) for split in collection.splits}
@@ -242,46 +284,9 @@ def judged_splits(collection: Collection) -> Mapping[str, bool]:
             assert_never(unknown)
 
 
-class Reading(StrEnum):
-    """The three ways in which a monolingual collection such as MIRACL is read; a figure always names its reading."""
-
-    AS_PUBLISHED = "x -> x"
-    TRANSLATED_ENGLISH = "English topics in x -> English passages"
-    CROSS_PAIR = "topics of y in x -> y"
-
-
-def reading(collection: Collection) -> Reading:
-    """How a collection is read."""
-    if not isinstance(collection, TranslatedTopics):
-        return Reading.AS_PUBLISHED
-    return Reading.TRANSLATED_ENGLISH if collection.pair.document == "en" else Reading.CROSS_PAIR
-
-
-class Reader(StrEnum):
-    """Which encoder reads the passages: part of an evaluation's identity."""
-
-    TEACHER = "teacher"
-    STUDENT = "student"
-    ITSELF = "retriever itself"
-
-
-def passage_reader(pair: Pair, teacher_language: str = "en") -> Reader:
-    """The teacher reads passages in its own language, the student those in any other."""
-    return Reader.TEACHER if pair.document == teacher_language else Reader.STUDENT
-
-
-def refuse_rival(collection: Collection, model: str) -> None:
-    """Raise ValueError when the translator proposed as a rival made the collection's own topics.
-
-    Its errors would be in the queries already, and undone or doubled by translating back.
-    """
-    if isinstance(collection, TranslatedTopics) and isinstance(collection.by, Translator):
-        maker = collection.by.model
-        if maker.strip("/").casefold() == model.strip("/").casefold():
-            raise ValueError(
-                f"{model} translated the topics of {collection.name}, so it cannot be the rival on them; "
-                "choose another translator for the rival, or topics translated by people"
-            )
+def _check_name(kind: str, name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ValueError(f"{kind}.name is {name!r}; use small letters, digits, dot and dash")
 
 
 def _check_splits(collection: str, names: tuple[str, ...]) -> None:

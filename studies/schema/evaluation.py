@@ -11,12 +11,11 @@ from studies.schema.atlas import ENGLISH
 from studies.schema.collection import (
     TRAIN,
     Collection,
-    Reader,
     judged_splits,
-    passage_reader,
     passages_of,
 )
 from studies.schema.pool import Pool
+from studies.schema.reading import Reader, passage_reader
 
 
 class Split(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from studies.schema.atlas import Bitext
-from studies.schema.collection import IrDataset, Reader, passages_of
+from studies.schema.collection import IrDataset, passages_of
 from studies.schema.cost import parameters_of, teacher_cache_bytes, trained_weights, training_flops
 from studies.schema.evaluation import Searched
 from studies.schema.execution import Execution
@@ -14,6 +14,7 @@ from studies.schema.objective import Contrastive, Objective, Ranking
 from studies.schema.objective_cost import objective_flops
 from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.reading import Reader
 from studies.schema.run import (
     HELD_OUT_LINES,
     LookUp,

@@ -107,7 +107,7 @@ class RandomOthers:
 class JudgedText:
     """Queries of one split of a collection and its passages, with triples of their ids or with its own judgments."""
 
-    collection: Published
+    collection: IrDataset | LocalCollection
     others: IrTriples | IdTriples | RandomOthers
     split: str = TRAIN
 
@@ -239,7 +239,7 @@ def ids_of(collection: Collection) -> str:
     return MARCO if _MARCO_NAMES.match(original.name) else original.name
 
 
-def _check_apart(source: TripleSource, kept_out: IrDataset | LocalCollection) -> None:
+def _check_apart(source: TripleSource, kept_out: Published) -> None:
     """Raise ValueError where a source is what is kept out, or its test passages could not be told in it."""
     match source:
         case TextTriples():

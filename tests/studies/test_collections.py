@@ -9,16 +9,12 @@ from studies.schema.collection import (
     TRAIN,
     Chrf,
     People,
-    Reader,
-    Reading,
     Relevance,
     Translator,
-    passage_reader,
-    reading,
-    refuse_rival,
 )
 from studies.schema.files import Documents, Layout
 from studies.schema.key import canonical, digest
+from studies.schema.reading import Reader, Reading, passage_reader, reading, refuse_rival
 
 NLLB = Translator(
     model="facebook/nllb-200-3.3B",

@@ -15,7 +15,7 @@ from studies.epsilon_by_pair_miracl import STUDY as BY_EPSILON
 from studies.gap_by_size_miracl import STUDY
 from studies.ladders import ATLAS
 from studies.published_bases import COLBERT, LINES_WITH_ENGLISH, MIRACL_SEVEN, POOL, queries_of
-from studies.schema.collection import People, Reader
+from studies.schema.collection import People
 from studies.schema.evaluation import Evaluation, Searched
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -25,6 +25,7 @@ from studies.schema.parallel import ParallelText
 from studies.schema.pool import Pool
 from studies.schema.price import kept, searched_vector_bytes
 from studies.schema.published_teacher import Side
+from studies.schema.reading import Reader
 from studies.schema.record import Role
 from studies.schema.run import LookUp, Student, TranslateQuery, teacher_of
 from studies.schema.search import Halving, run_of

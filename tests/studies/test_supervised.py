@@ -12,7 +12,7 @@ from studies.gap_by_size_miracl import STUDY, TRANSLATE_TRAIN
 from studies.ladders import ATLAS
 from studies.published_bases import COLLECTIONS
 from studies.schema.asked import reader_of
-from studies.schema.collection import Collection, Reader
+from studies.schema.collection import Collection
 from studies.schema.cost import parameters_of, training_flops
 from studies.schema.evaluation import Searched
 from studies.schema.fit import memory_of
@@ -22,6 +22,7 @@ from studies.schema.objective import Contrastive, Ranking, group_size_of
 from studies.schema.objective_cost import objective_flops
 from studies.schema.parallel import ParallelText
 from studies.schema.price import examples_of, final_bytes, kept, line_vector_bytes, tokens_read, work_of
+from studies.schema.reading import Reader
 from studies.schema.record import Role
 from studies.schema.run import LookUp, Student, Supervised, TranslateQuery, teacher_of
 from studies.schema.study import Point, Study, expand, recipe

@@ -1,0 +1,139 @@
+"""Captions of images as a retrieval collection, from the files of Flickr30k-Entities.
+
+A caption there is a line such as ``[/EN#1/people Two men] in [/EN#2/clothing hats] wave .``: in brackets the number of
+an entity, its kinds and the words that name it. What the captions of one image call by the same number is the same;
+number 0 is nothing that can be seen.
+"""
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import regex
+
+from harness.data.local_files import read_topics
+from harness.data.records import check_files, text_lines
+from harness.data.retrieval import Document, Loaded
+from studies.schema.collection import EntityCaptions
+from studies.schema.files import Layout, Topics
+
+UNRELATED, SAME_IMAGE, SAME_ENTITIES = 0, 1, 2
+"""The grades."""
+
+LEAST_SHARED = 0.5
+"""A topic and the caption that it is have at least this share of their words in common: tokenisation differs between
+publishers, and files of two orders would share few."""
+
+_ENTITY = re.compile(r"\[/EN#(?P<number>\d+)(?:/[A-Za-z]+)+ (?P<words>[^\[\]]+)\]")
+_NOTHING_SEEN = "0"
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """One line of an image's file: without its markup, and the numbers of the entities that it names."""
+
+    id: str
+    text: str
+    entities: frozenset[str]
+    file: Path
+    line: int
+
+
+def load_captions(folder: Path, declaration: EntityCaptions) -> Loaded:
+    """Read topics and captions below a folder.
+
+    ValueError or OSError naming file and line for whatever is not as declared, the revision first of all.
+    """
+    check_files(declaration.name, folder, patterns(declaration), declaration.revision)
+    asked = read_topics(folder, _topics(declaration))
+    unrelated = _unrelated(folder / declaration.unrelated)
+    kept, passages, judgments = [], [], {}
+    for image, text in asked.items():
+        captions = read_captions(folder / declaration.captions, image)
+        asking = _asking(folder / declaration.topics, image, text, captions)
+        others = [caption for caption in captions if caption != asking]
+        judgments[image] = {other.id: _grade(asking, other, unrelated) for other in others}
+        passages += [Document(other.id, other.text, other.file, other.line) for other in others]
+        kept += [caption.text for caption in captions]
+    return Loaded(
+        name=declaration.name,
+        revision=declaration.revision,
+        licence=declaration.licence,
+        relevance=declaration.relevance,
+        pair=declaration.pair,
+        texts={declaration.split: asked},
+        judgments={declaration.split: judgments},
+        source=lambda: iter(passages),
+        locate=lambda split, query, passage: f"captions of {query}",
+        kept=tuple(kept),
+    )
+
+
+def patterns(declaration: EntityCaptions) -> tuple[str, ...]:
+    """All files of a collection."""
+    return (f"{declaration.captions}/*.txt", declaration.unrelated, declaration.topics)
+
+
+def read_captions(folder: Path, image: str) -> Sequence[Caption]:
+    """The captions of an image, in the order of its file; ValueError for fewer than two, or markup that is broken."""
+    path = folder / f"{image.removesuffix('.jpg')}.txt"
+    read = [_caption(path, image, number, line) for number, line in text_lines(path) if line.strip()]
+    if len(read) < 2:
+        raise ValueError(f"{path} has {len(read)} captions; one asks for others, so an image has at least two")
+    return read
+
+
+def _caption(path: Path, image: str, number: int, line: str) -> Caption:
+    entities = frozenset(found["number"] for found in _ENTITY.finditer(line)) - {_NOTHING_SEEN}
+    text = _ENTITY.sub(r"\g<words>", line)
+    if "/EN#" in text:
+        raise ValueError(f"{path}, line {number}: markup that is no [/EN#number/kind words]; fetch the file again")
+    # As Flickr30k numbers captions: from 0.
+    return Caption(id=f"{image}#{number - 1}", text=" ".join(text.split()), entities=entities, file=path, line=number)
+
+
+def _asking(topics: Path, image: str, text: str, captions: Sequence[Caption]) -> Caption:
+    """The caption that a topic is; ValueError where none is like it."""
+    words = _words(text)
+    shares = [len(words & _words(caption.text)) / len(words | _words(caption.text)) for caption in captions]
+    best = max(range(len(captions)), key=lambda place: shares[place])
+    if shares[best] < LEAST_SHARED:
+        raise ValueError(
+            f"{topics}: the topic of {image} is none of the captions in {captions[best].file}, the nearest is line "
+            f"{captions[best].line}; give each image one of its own captions"
+        )
+    return captions[best]
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.casefold()))
+
+
+def _unrelated(path: Path) -> frozenset[tuple[str, int]]:
+    """Image and line of the captions listed, each with the number of its image and its own, from 1."""
+    found = set()
+    for number, line in text_lines(path):
+        if line.strip() and not line.startswith("#"):
+            cells = line.split()
+            if len(cells) != 2 or not cells[1].isdecimal():
+                raise ValueError(f"{path}, line {number}: {line!r} where an image and the number of a caption belong")
+            found.add((cells[0], int(cells[1])))
+    return frozenset(found)
+
+
+def _grade(asking: Caption, other: Caption, unrelated: Container[tuple[str, int]]) -> int:
+    if (other.file.stem, other.line) in unrelated:
+        return UNRELATED
+    return SAME_ENTITIES if asking.entities and asking.entities <= other.entities else SAME_IMAGE
+
+
+def _topics(declaration: EntityCaptions) -> Topics:
+    return Topics(
+        layout=Layout.TSV,
+        paths=(declaration.topics,),
+        id_field="image",
+        text_fields=("caption",),
+        columns=("image", "caption"),
+    )
