@@ -39,13 +39,14 @@ from studies.parallel_texts import NOT_FETCHED, opus
 from studies.published_bases import LARGER_ON, LINES, MIRACL_COMPUTE, OPTICAL_MIRACL, SIZES, SMALLEST_ON
 from studies.schema.atlas import ENGLISH
 from studies.schema.axes import cross, rotations, seeds, vary
+from studies.schema.collection import Collection
 from studies.schema.evaluation import Searched
 from studies.schema.parallel import Filters, ParallelText
 from studies.schema.record import Role
 from studies.schema.study import Law, ResourceEffect, Study
 
 ENGLISH_CAPTIONS = flickr30k_entities(revision=NOT_FETCHED)
-CAPTIONS = (
+CAPTIONS: tuple[Collection, ...] = (
     ENGLISH_CAPTIONS,
     *(multi30k(language, original=ENGLISH_CAPTIONS, revision=NOT_FETCHED) for language in MULTI30K_LANGUAGES),
 )

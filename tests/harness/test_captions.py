@@ -14,7 +14,7 @@ from harness.data.records import revision_of_files
 from harness.evaluate import evaluate
 from harness.parallel_examples import guard_against
 from studies.local_collections import flickr30k_entities, multi30k
-from studies.schema.collection import EntityCaptions, People, TranslatedTopics
+from studies.schema.collection import Collection, EntityCaptions, People, TranslatedTopics
 from studies.schema.evaluation import Searched
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.storage import Storage
@@ -165,7 +165,7 @@ def asked_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Storag
     write_world(folder, place.data())
     original = write_captions(place.data())
     others = (write_translated(place.data(), original, language, GERMAN) for language in ("sw", "te"))
-    captions = (original, *others)
+    captions: tuple[Collection, ...] = (original, *others)
     study = small_study(folder, place.data(), name="small_captions")
     return replace(
         study,
