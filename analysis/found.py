@@ -13,7 +13,8 @@ from analysis.surface import Dimension, NoOptimum, Optimum, Surface, fit_surface
 from analysis.transfer import Prediction, predict, regret
 from studies.schema.cost import parameters
 from studies.schema.record import Flag, Role, State, validation_name
-from studies.schema.search import Choice, LogUniform, Search, Value, stable
+from studies.schema.search import Search
+from studies.schema.space import Choice, LogUniform, Value, stable
 
 SEED = 0
 

@@ -34,7 +34,8 @@ from studies.schema.key import run_key
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import State
 from studies.schema.rung import Rung
-from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform, Value, run_of, stable
+from studies.schema.search import Search, run_of
+from studies.schema.space import Choice, LogUniform, Parameter, Uniform, Value, stable
 from studies.schema.state import read_state
 from studies.schema.storage import Storage, lease_owner
 from studies.schema.trials import LedgerWriter, Trial, Verdict, point_of, read_ledger, rung_of

@@ -12,7 +12,8 @@ from harness.trials import Closed, closed
 from studies.schema.cost import parameters_of
 from studies.schema.key import canonical
 from studies.schema.run import Preparatory, System
-from studies.schema.search import Choice, LogUniform, Parameter, Search, Uniform
+from studies.schema.search import Search
+from studies.schema.space import Choice, LogUniform, Parameter, Uniform
 from studies.schema.storage import Damaged, Storage, read_manifest
 from studies.schema.study import Point, Study
 from studies.schema.trials import read_ledger, spell

@@ -7,8 +7,8 @@ run. Everything a run leaves behind lies in storage; a group that dies is starte
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,43 +27,24 @@ from harness.elastic import Notices
 from harness.encoders import build
 from harness.evaluate import validation_scores
 from harness.examples import Examples
-from harness.journal import Journal, read_all
+from harness.flags import training_flags
+from harness.journal import Journal
 from harness.masked import at_step
 from harness.milestones import wait_for_verdict
 from harness.remote import Task
 from harness.revision import check_sources
+from harness.turns import Stopped, leased, taught
 from studies.schema.execution import Execution
-from studies.schema.key import run_key
-from studies.schema.lineage import needs
-from studies.schema.objective import Contrastive, Ranking, ScoreKL
-from studies.schema.record import Flag, Metric, State
-from studies.schema.run import Preparatory, Student, Trained
-from studies.schema.state import read_state, write_state
-from studies.schema.storage import LeaseHeld, Storage, lease_owner, publish
+from studies.schema.record import Metric, State
+from studies.schema.run import Student
+from studies.schema.state import write_state
+from studies.schema.storage import Storage, publish
 
 logger = logging.getLogger(__name__)
-
-IMPROVING = 0.02
-"""A run is flagged when its held-out loss fell by more than this over the last fifth of its steps, in which a linear
-decay spends 4 % of the summed learning rate. A cost is compared as a share of itself, a cross-entropy or
-divergence, which goes to zero, in nats: 0.02 nats are 2 % of the probability of the right passage or token."""
-
-TEACHER_WAIT_SECONDS = 90.0
-"""How long what a run needs, such as its teacher, may be in nobody's hands before it is given up: a lost worker group
-is back sooner."""
-
-POLL_SECONDS = 0.5
-
-LEASE_WAIT_SECONDS = 20.0
-"""How often workers come together while another process trains their run, lest they take one another for lost."""
 
 
 class Diverged(Exception):
     """The loss is no longer a number."""
-
-
-class Stopped(Exception):
-    """The user asked the study to stop; the run was saved."""
 
 
 class Pruned(Exception):
@@ -91,51 +72,6 @@ def train_all(storage: Storage, tasks: Iterable[Task]) -> None:
                 except Pruned as verdict:
                     if dist.get_rank() == 0:
                         write_state(storage, task.key, State.PRUNED, reason=str(verdict))
-
-
-def taught(storage: Storage, task: Task) -> bool:
-    """Wait while a worker group at its side trains what the run needs; whether all of it is there in the end."""
-    return all(_trained(storage, task, run_key(needed)) for needed in needs(task.run))
-
-
-def _trained(storage: Storage, task: Task, needed: str) -> bool:
-    """Wait for one run that a task needs; whether it has a result in the end."""
-    seen = time.monotonic()
-    while True:
-        state = agree(read_state(storage, needed).state)
-        if state.is_final:
-            return bool(state.has_result)
-        if agree(storage.stop_request(task.study).exists()):
-            raise Stopped
-        if lease_owner(storage.run_lease(needed)) is not None:
-            seen = time.monotonic()
-        if agree(time.monotonic() - seen > TEACHER_WAIT_SECONDS):
-            return False
-        time.sleep(POLL_SECONDS)
-
-
-@contextmanager
-def leased(storage: Storage, task: Task) -> Iterator[bool]:
-    """Hold the run's lease on rank 0 while it is trained; yields whether there is anything to train.
-
-    A run that another process trains, for a study that shares it, is waited for and then not owed any more.
-    """
-    with ExitStack() as held:
-        while not agree(dist.get_rank() == 0 and _take(held, storage, task)):
-            if agree(storage.stop_request(task.study).exists()):
-                raise Stopped
-        yield agree(not read_state(storage, task.key).state.is_final)
-    dist.barrier()
-
-
-def _take(held: ExitStack, storage: Storage, task: Task) -> bool:
-    lease = storage.lease(storage.run_lease(task.key), purpose="train", wait_seconds=LEASE_WAIT_SECONDS)
-    try:
-        held.enter_context(lease)
-    except LeaseHeld as elsewhere:
-        logger.info("run %s is waited for: %s", task.key, elsewhere)
-        return False
-    return True
 
 
 def train(storage: Storage, task: Task) -> None:
@@ -319,7 +255,7 @@ def _finish(storage: Storage, task: Task, last: Path, facts: Mapping[str, Any], 
     model = model_of(storage, task.run)
     model.load_state_dict(checkpoint.full_precision_state(model, last))
     _publish(storage, task, model)
-    flags = verdict(storage, task)
+    flags = training_flags(storage, task)
     state = State.FLAGGED if flags else State.FINISHED
     write_state(storage, task.key, state, flags=flags, facts={"seconds": round(seconds, 1), **facts})
     retain(storage.checkpoints(task.key), 0)
@@ -334,24 +270,3 @@ def _finish_untrained(storage: Storage, task: Task) -> None:
 def _publish(storage: Storage, task: Task, model: Model) -> None:
     with publish(storage.final(task.key), facts={"key": task.key}) as folder:
         save(storage, task.run, model, folder)
-
-
-def verdict(storage: Storage, task: Task) -> list[Flag]:
-    """Defects of a trained run, read from its journal: still improving, or a solver that did not converge."""
-    journal = read_all(storage.journal(task.key))
-    watched = {
-        point.step: point.metrics[Metric.LOSS_HELD_OUT] for point in journal if Metric.LOSS_HELD_OUT in point.metrics
-    }
-    steps = task.run.schedule.steps
-    before, after = watched[round(steps * 8 / 10)], watched[steps]
-    flags = []
-    unit = 1.0 if _is_in_nats(task.run) else abs(before)
-    if before - after > IMPROVING * unit:
-        flags.append(Flag.STILL_IMPROVING)
-    if any(point.metrics.get(Metric.TRANSPORT_CONVERGED, 1.0) < 1.0 for point in journal):
-        flags.append(Flag.SOLVER_NOT_CONVERGED)
-    return flags
-
-
-def _is_in_nats(run: Trained) -> bool:
-    return isinstance(run, Preparatory) or isinstance(run.objective, Contrastive | Ranking | ScoreKL)

@@ -25,7 +25,8 @@ from studies.ladders import ATLAS
 from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
 from studies.schema.optimiser import Schedule
-from studies.schema.search import LogUniform, Parameter, Search, Verification
+from studies.schema.search import Search, Verification
+from studies.schema.space import LogUniform, Parameter
 
 LARGEST = ATLAS.rungs[-1][0]
 RATES = (0.0015, 0.003, 0.006, 0.012, 0.024, 0.048)

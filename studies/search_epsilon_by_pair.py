@@ -26,7 +26,8 @@ from studies.bases import ATLAS_EPSILONS, OPTICAL_SEVEN, shared_exposure
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
 from studies.schema.optimiser import Schedule
-from studies.schema.search import Choice, LogUniform, Parameter, Search
+from studies.schema.search import Search
+from studies.schema.space import Choice, LogUniform, Parameter
 
 RUNG = "atlas-13k"
 RATES = (0.0015, 0.003, 0.006, 0.012, 0.024, 0.048)

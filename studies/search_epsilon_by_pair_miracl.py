@@ -26,7 +26,8 @@ from ir_measures import nDCG
 from studies.bases import ATLAS_EPSILONS
 from studies.published_bases import OPTICAL_MIRACL, SMALLEST_ON, VALIDATED, shared_exposure, validation_queries_of
 from studies.schema.optimiser import Schedule
-from studies.schema.search import Choice, LogUniform, Parameter, Search
+from studies.schema.search import Search
+from studies.schema.space import Choice, LogUniform, Parameter
 
 RATES = (5e-6, 1e-5, 2e-5, 4e-5, 8e-5)
 

@@ -21,7 +21,8 @@ from studies.bases import OPTICAL_ATLAS
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
 from studies.schema.optimiser import Schedule
-from studies.schema.search import Halving, LogUniform, Parameter, Search
+from studies.schema.search import Halving, Search
+from studies.schema.space import LogUniform, Parameter
 
 _RUNG, _RATE = ATLAS.rungs[2]
 

@@ -25,7 +25,8 @@ from studies.schema.axes import exposure_of
 from studies.schema.execution import Execution
 from studies.schema.objective import Form, Marginals, Solver, Transport
 from studies.schema.optimiser import Optimiser, Schedule
-from studies.schema.search import Choice, Parameter, Search
+from studies.schema.search import Search
+from studies.schema.space import Choice, Parameter
 
 RUNG = "atlas-28k"
 

@@ -88,6 +88,7 @@ def _mount_read_only(root: Path) -> Callable[[], object]:
     view = root.with_name(f"{root.name}-read-only")
     view.mkdir()
     if subprocess.run(["mount", "--bind", str(root), str(view)], capture_output=True, check=False).returncode:
+        view.rmdir()
         raise Skipped("root itself may not mount anything here, and permissions do not keep root out")
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", str(view)], check=True)

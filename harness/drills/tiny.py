@@ -16,7 +16,8 @@ from studies.schema.objective import Contrastive
 from studies.schema.optimiser import Schedule
 from studies.schema.run import Student, Translator
 from studies.schema.rung import Rung
-from studies.schema.search import Choice, Halving, LogUniform, Parameter, Search
+from studies.schema.search import Halving, Search
+from studies.schema.space import Choice, LogUniform, Parameter
 from studies.schema.study import Law, ResourceEffect, Study, expand
 
 LANGUAGES = ("de", "sw")

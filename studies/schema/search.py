@@ -7,7 +7,6 @@ from test queries that no choice has seen.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
 
 from ir_measures.measures import Measure
 
@@ -21,66 +20,12 @@ from studies.schema.parallel import ParallelText
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.run import Student
 from studies.schema.rung import Rung
-
-DIGITS = 4
-"""Significant digits of a sampled number. A key is made of what was sampled, so it has to be the same when read back,
-and a difference in the fifth digit is no other recipe."""
+from studies.schema.space import Choice, Parameter, Value, assigned
 
 PREFIX = "search_"
 """How the name of a search begins, and that of its file."""
 
-Value = float | str
-"""A sampled number, or the label of a choice."""
-
 _NAME = re.compile(r"^[a-z][a-z0-9_]*\Z")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogUniform:
-    """A number whose logarithm is uniform between two bounds above 0."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _check_bounds(self)
-        if self.low <= 0:
-            raise ValueError(f"a log-uniform number lies above 0, low is {self.low}; raise it, or use Uniform")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Uniform:
-    """A number that is uniform between two bounds."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _check_bounds(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """One of some values, each under a label."""
-
-    values: tuple[tuple[str, Any], ...]
-
-    def __post_init__(self) -> None:
-        labels = [label for label, _ in self.values]
-        if len(labels) < 2 or len(set(labels)) != len(labels):
-            raise ValueError(f"a choice needs two or more values with distinct labels, got {labels}")
-
-
-Domain = LogUniform | Uniform | Choice
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """A field of the run, as a dotted path, that the sampler sets; ``name`` is what reports call it."""
-
-    name: str
-    path: str
-    domain: Domain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,11 +186,6 @@ class Search:
         return (self.trials if rung in self.searched else 0) + sum(each.rung == rung for each in self.verify)
 
 
-def stable(value: float) -> float:
-    """A sampled number as it enters a run: ``DIGITS`` significant decimal digits."""
-    return float(f"{value:.{DIGITS - 1}e}")
-
-
 def run_of(search: Search, rung: Rung, values: Mapping[str, Value]) -> Student:
     """The run at a point of the space; ValueError if there can be no such run, or a name is none of the space."""
     unknown = values.keys() ^ {parameter.name for parameter in search.space}
@@ -254,7 +194,7 @@ def run_of(search: Search, rung: Rung, values: Mapping[str, Value]) -> Student:
         raise ValueError(f"a point of {search.name} has a value for each of {names}; see {', '.join(sorted(unknown))}")
     run = replace(search.base, rung=rung)
     for parameter in search.space:
-        run = assign(run, parameter.path, _assigned(parameter, values[parameter.name]))
+        run = assign(run, parameter.path, assigned(parameter, values[parameter.name]))
     return run
 
 
@@ -265,7 +205,7 @@ def recipe(search: Search) -> dict[str, Json]:
         "name": search.name,
         "version": search.version,
         "base": canonical(search.base),
-        "space": [_described(parameter) for parameter in search.space],
+        "space": [{"name": each.name, "path": each.path, "domain": canonical(each.domain)} for each in search.space],
         "measure": str(search.measure),
         "split": str(search.split),
         "depth": search.depth,
@@ -274,34 +214,6 @@ def recipe(search: Search) -> dict[str, Json]:
         "rungs": canonical(search.searched),
         "first": [dict(values) for values in search.first],
     }
-
-
-def _assigned(parameter: Parameter, value: Value) -> Any:
-    match parameter.domain:
-        case LogUniform() | Uniform():
-            if isinstance(value, str):
-                raise ValueError(f"{parameter.name} is a number, not {value!r}")
-            return stable(value)
-        case Choice():
-            known = dict(parameter.domain.values)
-            if value not in known:
-                raise ValueError(f"{parameter.name} is one of {', '.join(known)}, not {value!r}")
-            return known[str(value)]
-        case unknown:
-            assert_never(unknown)
-
-
-def _described(parameter: Parameter) -> Json:
-    domain: Json = canonical(parameter.domain)
-    return {"name": parameter.name, "path": parameter.path, "domain": domain}
-
-
-def _check_bounds(domain: LogUniform | Uniform) -> None:
-    if not domain.low < domain.high:
-        raise ValueError(f"a range from {domain.low} to {domain.high} is empty; low lies below high")
-    for bound in (domain.low, domain.high):
-        if stable(bound) != bound:
-            raise ValueError(f"bound {bound} has more than {DIGITS} significant digits; write {stable(bound)}")
 
 
 def _check_asked(search: Search) -> None:

@@ -3,18 +3,17 @@
 Everything is checked when the study is written: a misspelt path in an axis fails at import.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import chain, product
-from typing import assert_never
 
 from ir_measures.measures import Measure
 
-from studies.schema.asked import check_retrieval, is_english
+from studies.schema.asked import check_retrieval
 from studies.schema.atlas import Bitext
-from studies.schema.axes import ADDED_AXES, AXIS_NAMES, Axis, Tie, assign, assign_all
+from studies.schema.axes import Axis, Tie, assign, assign_all
 from studies.schema.batches import check_batches
+from studies.schema.beside import builders
 from studies.schema.estimand import (
     AlignmentImprovement,
     DataCurve,
@@ -34,12 +33,11 @@ from studies.schema.estimand import (
 from studies.schema.evaluation import Evaluation, Pair, Searched, Split, pair_name
 from studies.schema.execution import Execution
 from studies.schema.key import Json, canonical, run_key
-from studies.schema.optimiser import Schedule
 from studies.schema.over_epsilon import check_epsilons
 from studies.schema.parallel import ParallelText
-from studies.schema.published_teacher import PublishedTeacher
+from studies.schema.points import Labels, Point, student_of
 from studies.schema.record import SUPERVISED, Role
-from studies.schema.run import LookUp, Run, Student, Supervised, Teacher, TranslateQuery, Translator
+from studies.schema.run import Student, Supervised, Teacher, Translator
 from studies.schema.translation import GREEDY, Decoding, PublishedTranslator
 from studies.schema.withheld import withheld_by
 
@@ -60,34 +58,6 @@ __all__ = [
     "expand",
     "recipe",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    """Where a run stands in its study, as text."""
-
-    rung: str = "-"
-    objective: str = "-"
-    bitext: str = "-"
-    rotation: str = "-"
-    seed: str = "-"
-    trial: str = "-"
-
-    def as_dict(self) -> dict[str, str]:
-        """Labels by axis; a later axis, and the trial, which is no axis of a study, only where there is one."""
-        labels = {name: getattr(self, name) for name in AXIS_NAMES}
-        labels = {name: label for name, label in labels.items() if label != "-" or name not in ADDED_AXES}
-        return labels if self.trial == "-" else {**labels, "trial": self.trial}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """A run of a study, with its key and its place in it."""
-
-    key: str
-    run: Run
-    role: Role
-    labels: Labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +121,7 @@ class Study:
         check_retrieval(
             self.name,
             self.retrieval,
-            [_student(point) for point in points if point.role is Role.STUDENT],
+            [student_of(point) for point in points if point.role is Role.STUDENT],
             rivals=self.rivals,
             translator=self.translator,
             supervised=dict(self.supervised),
@@ -163,7 +133,7 @@ class Study:
                 raise ValueError(f"an execution is given for rung {name!r}, which is none of {', '.join(labels)}")
         for point in points:
             check_batches(point.run, self.execution_of(point))
-        students = {_spoken(p): _student(p) for p in points if p.role is Role.STUDENT}
+        students = {_spoken(p): student_of(p) for p in points if p.role is Role.STUDENT}
         if isinstance(self.estimand, UnseenDegradation):
             withheld_by(self.estimand, bitexts(points), self.pairs)
         if compute := compute_of(self.estimand):
@@ -172,7 +142,7 @@ class Study:
             check_alignment(alignment, students)
         if isinstance(self.estimand, EpsilonOptimum):
             asked = [p for p in points if p.role is Role.STUDENT]
-            check_epsilons(self.estimand, [(p.labels.objective, p.labels.bitext, _student(p)) for p in asked])
+            check_epsilons(self.estimand, [(p.labels.objective, p.labels.bitext, student_of(p)) for p in asked])
 
     def _check_rivals(self) -> None:
         """A rival that is trained goes together with its recipe."""
@@ -236,7 +206,8 @@ def expand(study: Study) -> tuple[Point, ...]:
         students.append(Point(key=run_key(run), run=run, role=Role.STUDENT, labels=Labels(**labels)))
     points: dict[str, Point] = {}
     by_rung: set[tuple[Role, Labels]] = set()
-    for build in _builders(study):
+    made = builders(study.rivals, study.retrieval, study.translator, study.decoding, dict(study.supervised))
+    for build in made:
         for student in students:
             point = build(student)
             if point is None:
@@ -260,7 +231,7 @@ def bitexts(points: Iterable[Point]) -> dict[str, Bitext | ParallelText]:
     found: dict[str, Bitext | ParallelText] = {}
     for point in points:
         if point.role is Role.STUDENT:
-            bitext = _student(point).bitext
+            bitext = student_of(point).bitext
             if found.setdefault(point.labels.rotation, bitext) != bitext:
                 raise ValueError(f"students of rotation {point.labels.rotation} differ in bitext; give them one")
     return found
@@ -295,112 +266,5 @@ def recipe(study: Study) -> dict[str, Json]:
     return described
 
 
-def _point(run: Run, role: Role, labels: Labels) -> Point:
-    return Point(key=run_key(run), run=run, role=role, labels=labels)
-
-
 def _spoken(point: Point) -> str:
     return " · ".join(label for label in point.labels.as_dict().values() if label != "-")
-
-
-def _student(point: Point) -> Student:
-    if not isinstance(point.run, Student):
-        raise TypeError(f"run {point.key} is a {type(point.run).__name__}, not a student")
-    return point.run
-
-
-def _teacher(retrieval: tuple[Searched, ...], student: Point) -> Point | None:
-    """The teacher; a published one where it is asked anything."""
-    teacher = _student(student).teacher
-    match teacher:
-        case Teacher() | Supervised():
-            return _point(teacher, Role.TEACHER, Labels(rung=teacher.rung.name, seed=str(teacher.seed)))
-        case PublishedTeacher():
-            asked = any(is_english(searched) for searched in retrieval)
-            return _point(teacher, Role.TEACHER, Labels()) if asked else None
-        case unknown:
-            assert_never(unknown)
-
-
-def _pretraining(student: Point) -> Point | None:
-    """What the student's encoder starts from, where that is trained as well."""
-    pretraining = _student(student).pretraining
-    if pretraining is None:
-        return None
-    return _point(pretraining, Role.PRETRAINING, Labels(rung=student.labels.rung, seed=str(pretraining.seed)))
-
-
-def _embedded(bitext: Bitext | ParallelText) -> Bitext:
-    if isinstance(bitext, ParallelText):
-        raise ValueError(
-            "a dictionary and a translator of one's own are made of the embedded collection's "
-            f"lines alone; with parallel text leave the rival {Role.DICTIONARY} out, and name a PublishedTranslator"
-        )
-    return bitext
-
-
-def _untrained(student: Point) -> Point:
-    """The same rung before any step; the objective it never saw is that of the rung's first student."""
-    run = _student(student)
-    full = tuple((language, 1.0) for language, _ in run.bitext.exposure)
-    schedule = Schedule(steps=0, warmup_steps=0)
-    bare = replace(run, schedule=schedule, bitext=replace(run.bitext, exposure=full))
-    return _point(bare, Role.UNTRAINED, Labels(rung=student.labels.rung, seed=student.labels.seed))
-
-
-def _dictionary(student: Point) -> Point:
-    run = _student(student)
-    look_up = LookUp(teacher=run.teacher, bitext=_embedded(run.bitext))
-    return _point(look_up, Role.DICTIONARY, Labels(bitext=student.labels.bitext, rotation=student.labels.rotation))
-
-
-def _copy_through(student: Point) -> Point:
-    return _point(LookUp(teacher=_student(student).teacher, bitext=None), Role.COPY_THROUGH, Labels())
-
-
-def _translator(recipe: Translator, student: Point) -> Point:
-    """The translator with the lines and the seed of a student."""
-    run = _student(student)
-    trained = replace(recipe, bitext=_embedded(run.bitext), seed=run.seed)
-    labels = replace(student.labels, rung=str(Role.TRANSLATOR), objective="-")
-    return _point(trained, Role.TRANSLATOR, labels)
-
-
-def _translated(recipe: Translator | PublishedTranslator, decoding: Decoding, student: Point) -> Point:
-    teacher, labels = _student(student).teacher, Labels()
-    if isinstance(recipe, Translator):
-        trained = _translator(recipe, student)
-        assert isinstance(trained.run, Translator)
-        recipe, labels = trained.run, replace(trained.labels, rung="-")
-    query = TranslateQuery(teacher=teacher, translator=recipe, decoding=decoding)
-    return _point(query, Role.TRANSLATED, labels)
-
-
-def _supervised(role: Role, recipe: Supervised, student: Point) -> Point:
-    """The recipe at a student's rung, with its seed and the learning rate that the rung's first student has."""
-    run = _student(student)
-    optimiser = replace(recipe.optimiser, learning_rate=run.optimiser.learning_rate)
-    trained = replace(recipe, rung=run.rung, seed=run.seed, optimiser=optimiser)
-    return _point(trained, role, Labels(rung=student.labels.rung, seed=student.labels.seed))
-
-
-_RIVALS: Mapping[Role, Callable[[Point], Point]] = {
-    Role.UNTRAINED: _untrained,
-    Role.DICTIONARY: _dictionary,
-    Role.COPY_THROUGH: _copy_through,
-}
-
-
-def _builders(study: Study) -> Iterator[Callable[[Point], Point | None]]:
-    """What makes teachers, pretraining and rivals of the students, in order."""
-    yield partial(_teacher, study.retrieval)
-    yield _pretraining
-    for role in study.rivals:
-        if role is Role.TRANSLATED and study.translator is not None:
-            if isinstance(study.translator, Translator):
-                yield partial(_translator, study.translator)
-            yield partial(_translated, study.translator, study.decoding)
-        elif role in SUPERVISED:
-            yield partial(_supervised, role, dict(study.supervised)[role])
-        else:
-            yield _RIVALS[role]

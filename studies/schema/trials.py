@@ -15,7 +15,8 @@ from typing import Any
 from studies.schema.key import run_key
 from studies.schema.record import Role
 from studies.schema.rung import Rung
-from studies.schema.search import Search, Value, run_of
+from studies.schema.search import Search, run_of
+from studies.schema.space import Value
 from studies.schema.storage import Damaged, Storage
 from studies.schema.study import Labels, Point
 

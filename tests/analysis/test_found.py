@@ -16,7 +16,8 @@ from analysis.surface import NoOptimum, Optimum
 from studies.ladders import ATLAS
 from studies.schema.cost import parameters
 from studies.schema.record import Flag
-from studies.schema.search import Choice, Parameter, Search, Verification, stable
+from studies.schema.search import Search, Verification
+from studies.schema.space import Choice, Parameter, stable
 from studies.search_epsilon_lr import SEARCH
 
 TRIALS = 24

@@ -8,6 +8,7 @@ Most of the time is imports, so that of torch alone is shown too: it tells slow 
 
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -52,6 +53,8 @@ STAGES = (
 
 
 def main(number: int) -> None:
+    # So that the cluster is ended with the benchmark, as by `timeout`.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     folder = Path(tempfile.mkdtemp(prefix="harness-submission-"))
     revision = declare(LANGUAGES, VOCABULARY).revision
     study = tiny_study(revision, steps=STEPS)

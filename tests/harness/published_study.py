@@ -40,7 +40,8 @@ from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.record import Role
 from studies.schema.run import Student
 from studies.schema.rung import Rung
-from studies.schema.search import LogUniform, Parameter, Search
+from studies.schema.search import Search
+from studies.schema.space import LogUniform, Parameter
 from studies.schema.study import AlignmentImprovement, ResourceEffect, Study, expand
 from studies.search_epsilon_by_pair_miracl import SEARCH
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder

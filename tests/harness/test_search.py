@@ -15,7 +15,8 @@ from harness.trials import closed, entries, impossible, owed
 from studies.ladders import ATLAS
 from studies.schema.execution import Execution
 from studies.schema.record import State, validation_name
-from studies.schema.search import Choice, Parameter, Search, Verification
+from studies.schema.search import Search, Verification
+from studies.schema.space import Choice, Parameter
 from studies.schema.state import write_state
 from studies.schema.storage import Storage
 from studies.schema.trials import LedgerWriter, Trial, Verdict, point_of, read_ledger

@@ -12,9 +12,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from harness import sharding, train
+from harness import sharding, turns
 from harness.remote import Task
-from harness.train import Stopped, leased
+from harness.turns import Stopped, leased
 from studies.bases import ATLAS_TEACHER
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -28,7 +28,7 @@ TASK = Task(study="one", key=run_key(ATLAS_TEACHER), run=ATLAS_TEACHER, executio
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     """Storage seen by a worker that is alone in its group and looks ten times a second."""
-    monkeypatch.setattr(train, "LEASE_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "LEASE_WAIT_SECONDS", 0.1)
     dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
     yield Storage.at(tmp_path)
     dist.destroy_process_group()

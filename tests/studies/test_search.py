@@ -16,18 +16,8 @@ from studies.schema.evaluation import Split
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
 from studies.schema.objective import Transport
-from studies.schema.search import (
-    Choice,
-    Halving,
-    LogUniform,
-    Parameter,
-    Search,
-    Uniform,
-    Verification,
-    recipe,
-    run_of,
-    stable,
-)
+from studies.schema.search import Halving, Search, Verification, recipe, run_of
+from studies.schema.space import Choice, LogUniform, Parameter, Uniform, stable
 from studies.search_epsilon_lr import SEARCH
 
 EPSILON, RATE = SEARCH.space

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from studies.schema.key import run_key
-from studies.schema.search import Parameter, Uniform, run_of
+from studies.schema.search import run_of
+from studies.schema.space import Parameter, Uniform
 from studies.schema.storage import Damaged, Storage
 from studies.schema.trials import LedgerWriter, Verdict, point_of, points_of, read_ledger
 from studies.search_epsilon_lr import SEARCH
