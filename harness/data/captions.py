@@ -53,7 +53,7 @@ def load_captions(folder: Path, declaration: EntityCaptions) -> Loaded:
     for image, text in asked.items():
         captions = read_captions(folder / declaration.captions, image)
         asking = _asking(folder / declaration.topics, image, text, captions)
-        others = [caption for caption in captions if caption != asking]
+        others = [caption for caption in captions if _words(caption.text) != _words(asking.text)]
         judgments[image] = {other.id: _grade(asking, other, unrelated) for other in others}
         passages += [Document(other.id, other.text, other.file, other.line) for other in others]
         kept += [caption.text for caption in captions]

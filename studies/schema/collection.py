@@ -146,9 +146,9 @@ class EntityCaptions:
 
     ``captions`` is the folder with a file for each image, a caption in each of its lines; ``unrelated`` lists captions
     that do not describe their image. ``topics`` is a headerless TSV of image and caption: the images that are asked, in
-    the words of one of their captions. The captions of these images but those that ask are the passages. Grade 1 is the
-    same image, 2 a caption that also names every entity of the one that asks, 0 an unrelated one. ``revision`` is a
-    hash of the names and contents of all files.
+    the words of one of their captions. The captions of these images but those in the words that ask are the passages.
+    Grade 1 is the same image, 2 a caption that also names every entity of the one that asks, 0 an unrelated one.
+    ``revision`` is a hash of the names and contents of all files.
     """
 
     name: str

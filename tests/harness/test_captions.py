@@ -34,6 +34,7 @@ Somebody looks up , with [/EN#3/other glasses] [ sic ] .
     SECOND: """\
 [/EN#5/animals A Boston Terrier] is running on [/EN#6/scene lush green grass] .
 [/EN#5/animals A dog] runs on [/EN#6/scene the grass] .
+A dog runs on the grass !
 """,
 }
 ASKED = {FIRST: "A man in an orange hat starring at something.", SECOND: "A dog runs on the grass."}
