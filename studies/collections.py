@@ -15,13 +15,12 @@ from studies.schema.collection import (
     IrDataset,
     Judge,
     Pair,
-    People,
     Published,
     Relevance,
     Split,
     TranslatedTopics,
-    Translator,
 )
+from studies.schema.topic_makers import People, Translator
 
 Value = TypeVar("Value")
 

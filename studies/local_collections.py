@@ -1,5 +1,4 @@
-"""Collections that users have in files of their own: CLEF under its licence, CIRAL and Flickr30k-Entities as they are
-published."""
+"""Collections in files of one's own: CLEF under its licence, CIRAL and captions of images as they are published."""
 
 from studies.schema.collection import (
     EntityCaptions,
@@ -7,11 +6,12 @@ from studies.schema.collection import (
     LocalCollection,
     LocalSplit,
     Pair,
-    People,
     Relevance,
+    SeenCaptions,
     TranslatedTopics,
 )
 from studies.schema.files import Documents, Layout, Topics
+from studies.schema.topic_makers import People
 
 BINARY = Relevance(grades=(0, 1), relevant_from=1, judge=Judge.PEOPLE)
 
@@ -76,6 +76,10 @@ def ciral(document: str, *, revision: str) -> LocalCollection:
     )
 
 
+XM3600_LANGUAGES = (
+    *("ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fil", "fr", "he", "hi", "hr", "hu", "id", "it"),
+    *("ja", "ko", "mi", "nl", "no", "pl", "pt", "quz", "ro", "ru", "sv", "sw", "te", "th", "tr", "uk", "vi", "zh"),
+)
 MULTI30K_LANGUAGES = ("cs", "de", "fr")
 _MULTI30K = "test_2016_flickr"
 
@@ -113,4 +117,13 @@ def multi30k(language: str, *, original: EntityCaptions, revision: str) -> Trans
         path=f"multi30k/{_MULTI30K}.{language}.tsv",
         by=People(source="Multi30K, task 1"),
         revision=revision,
+    )
+
+
+def xm3600(language: str, *, revision: str) -> SeenCaptions:
+    """Crossmodal-3600 (arXiv 2205.12522): 3,600 images from where 36 languages are spoken, with captions in each."""
+    if language not in XM3600_LANGUAGES:
+        raise ValueError(f"XM3600 has no language {language!r}; it has {', '.join(XM3600_LANGUAGES)}")
+    return SeenCaptions(
+        name="xm3600", path="xm3600/captions.jsonl", language=language, licence="CC-BY-4.0", revision=revision
     )

@@ -1,10 +1,11 @@
-"""Captions of images as a retrieval collection, from the files of Flickr30k-Entities.
+"""Captions of images as retrieval collections, from the files of Flickr30k-Entities and of XM3600.
 
-A caption there is a line such as ``[/EN#1/people Two men] in [/EN#2/clothing hats] wave .``: in brackets the number of
-an entity, its kinds and the words that name it. What the captions of one image call by the same number is the same;
-number 0 is nothing that can be seen.
+A caption of the former is a line such as ``[/EN#1/people Two men] in [/EN#2/clothing hats] wave .``: in brackets the
+number of an entity, its kinds and the words that name it. What the captions of one image call by the same number is
+the same; number 0 is nothing that can be seen.
 """
 
+import json
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from pathlib import Path
 import regex
 
 from harness.data.local_files import read_topics
+from harness.data.names import ENGLISH
 from harness.data.records import check_files, text_lines
 from harness.data.retrieval import Document, Loaded
-from studies.schema.collection import EntityCaptions
+from studies.schema.collection import EntityCaptions, SeenCaptions
 from studies.schema.files import Layout, Topics
 
 UNRELATED, SAME_IMAGE, SAME_ENTITIES = 0, 1, 2
@@ -71,9 +73,62 @@ def load_captions(folder: Path, declaration: EntityCaptions) -> Loaded:
     )
 
 
-def patterns(declaration: EntityCaptions) -> tuple[str, ...]:
+def load_seen_captions(folder: Path, declaration: SeenCaptions) -> Loaded:
+    """Read the captions of one language and the English ones below a folder; raises like :func:`load_captions`.
+
+    An image with a single English caption has nothing to be found, and its query no judgment.
+    """
+    check_files(declaration.name, folder, patterns(declaration), declaration.revision)
+    path = folder / declaration.path
+    asked: dict[str, str] = {}
+    kept, passages, judgments = [], [], {}
+    for number, line in text_lines(path):
+        place = f"{path}, line {number}"
+        image, own, english = _seen(place, line, declaration.language)
+        if image in asked:
+            raise ValueError(f"{place}: image {image!r} occurs a second time; keep one of them")
+        asked[image] = own[0]
+        others = [Document(f"{image}#{n}", text, path, number) for n, text in enumerate(english) if n]
+        if others:
+            judgments[image] = {other.id: SAME_IMAGE for other in others}
+        passages += others
+        kept += [*own, *english]
+    (split,) = declaration.splits
+    return Loaded(
+        name=declaration.name,
+        revision=declaration.revision,
+        licence=declaration.licence,
+        relevance=declaration.relevance,
+        pair=declaration.pair,
+        texts={split.name: asked},
+        judgments={split.name: judgments},
+        source=lambda: iter(passages),
+        locate=lambda split, query, passage: f"captions of {query}",
+        kept=tuple(kept),
+    )
+
+
+def patterns(declaration: EntityCaptions | SeenCaptions) -> tuple[str, ...]:
     """All files of a collection."""
+    if isinstance(declaration, SeenCaptions):
+        return (declaration.path,)
     return (f"{declaration.captions}/*.txt", declaration.unrelated, declaration.topics)
+
+
+def _seen(place: str, line: str, language: str) -> tuple[str, Sequence[str], Sequence[str]]:
+    """The key of an image, and its captions in a language and in English."""
+    try:
+        found = json.loads(line)
+        image = found["image/key"]
+        own, english = ([" ".join(text.split()) for text in found[each]["caption"]] for each in (language, ENGLISH))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{place}: no image with captions in {language!r} and English ({type(error).__name__}: {error}); fetch the "
+            "file again, or name a language that it has"
+        ) from None
+    if not isinstance(image, str) or not own or not english or not all((*own, *english)):
+        raise ValueError(f"{place}: image {image!r} has no caption in {language!r} or English, or an empty one")
+    return image, own, english
 
 
 def read_captions(folder: Path, image: str) -> Sequence[Caption]:

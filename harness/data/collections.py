@@ -7,7 +7,7 @@ from typing import assert_never
 
 from harness.data import captions, local_files
 from harness.data.atlas import AtlasData
-from harness.data.captions import load_captions
+from harness.data.captions import load_captions, load_seen_captions
 from harness.data.local_files import load_local, read_topics
 from harness.data.names import ENGLISH
 from harness.data.published import load_published
@@ -21,6 +21,7 @@ from studies.schema.collection import (
     LocalCollection,
     Pair,
     Relevance,
+    SeenCaptions,
     TranslatedTopics,
 )
 from studies.schema.files import Layout, Topics
@@ -55,6 +56,8 @@ def load(declaration: Collection, folder: Path | None = None) -> Loaded:
             return load_local(_needed(folder, declaration), declaration)
         case EntityCaptions():
             return load_captions(_needed(folder, declaration), declaration)
+        case SeenCaptions():
+            return load_seen_captions(_needed(folder, declaration), declaration)
         case TranslatedTopics():
             return _translated(_needed(folder, declaration), declaration)
         case unknown:
@@ -133,7 +136,7 @@ def _translated(folder: Path, declaration: TranslatedTopics) -> Loaded:
     )
 
 
-def _needed(folder: Path | None, declaration: LocalCollection | EntityCaptions | TranslatedTopics) -> Path:
+def _needed(folder: Path | None, declaration: Collection) -> Path:
     if folder is None:
         raise ValueError(f"{declaration.name} is read from files; name the folder that has them")
     return folder
@@ -146,7 +149,7 @@ def _state(declaration: Collection, folder: Path | None) -> Json:
             return {}
         case LocalCollection():
             names = local_files.patterns(declaration)
-        case EntityCaptions():
+        case EntityCaptions() | SeenCaptions():
             names = captions.patterns(declaration)
         case TranslatedTopics():
             topics = _stamp(_needed(folder, declaration) / declaration.path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from studies.schema.collection import Chrf
+from studies.schema.topic_makers import Chrf
 
 
 def measure_chrf(translated: Mapping[str, str], references: Mapping[str, str], name: str) -> Chrf:

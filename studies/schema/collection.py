@@ -5,11 +5,12 @@ A closed union. Where the files lie on a machine is no part of a declaration; wh
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
 from studies.schema.files import Documents, Topics, check_relative, check_revision
+from studies.schema.topic_makers import People, Translator
 
 TRAIN = "train"
 """The split whose queries a model may see; queries of every other split are kept from training data."""
@@ -182,47 +183,44 @@ class EntityCaptions:
         return (Split(name=self.split, source=self.topics),)
 
 
-Published = IrDataset | LocalCollection | EntityCaptions
-"""A collection with the queries it was published with."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class People:
-    """Translations by people; ``source`` says whose."""
+class SeenCaptions:
+    """Captions of images in many languages, each by a person who saw the image, in XM3600's file.
 
-    source: str
+    The first caption of an image in ``language`` asks for its English captions but the first, which asks in English:
+    the passages are the same whatever the language, and no caption is another's translation. ``path`` is a file of
+    JSON lines; ``revision`` is its hash.
+    """
 
-    def __post_init__(self) -> None:
-        if not self.source:
-            raise ValueError("People.source is empty; say who translated the topics, or where they were published")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chrf:
-    """chrF of a translator (Popovic, WMT 2015) on ``references``, from 0 to 100, with sacreBLEU's signature."""
-
-    score: float
-    references: str
-    signature: str
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.score <= 100:
-            raise ValueError(f"Chrf.score is {self.score}; chrF lies between 0 and 100")
-        if not self.references or not self.signature:
-            raise ValueError("Chrf names no references or no signature; a score without them cannot be compared")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Translator:
-    """A translation model by its hub id and revision; ``chrf`` is None only where no references exist."""
-
-    model: str
+    name: str
+    path: str
+    language: str
+    licence: str | None
     revision: str
-    chrf: Chrf | None
 
     def __post_init__(self) -> None:
-        if not self.model or not self.revision:
-            raise ValueError("Translator names no model or no revision; both identify the topics it made")
+        _check_name(type(self).__name__, self.name)
+        check_relative("SeenCaptions.path", (self.path,))
+        check_revision(f"collection {self.name}", self.revision)
+
+    @property
+    def pair(self) -> Pair:
+        """The language that asks, and English."""
+        return Pair(query=self.language, document="en")
+
+    @property
+    def relevance(self) -> Relevance:
+        """Every other caption of the image counts."""
+        return Relevance(grades=(1,), relevant_from=1, judge=Judge.IMAGES)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The one split there is."""
+        return (Split(name="test", source=self.path),)
+
+
+Published = IrDataset | LocalCollection | EntityCaptions | SeenCaptions
+"""A collection with the queries it was published with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,14 +265,21 @@ Collection = Published | TranslatedTopics
 
 
 def passages_of(collection: Collection) -> Published:
-    """The collection whose passages are searched: translated topics have those of their original."""
-    return collection.original if isinstance(collection, TranslatedTopics) else collection
+    """The collection whose passages are searched: that of the originals of translated topics, the English one of
+    captions that people wrote in many languages."""
+    match collection:
+        case TranslatedTopics():
+            return collection.original
+        case SeenCaptions():
+            return replace(collection, language="en")
+        case _:
+            return collection
 
 
 def judged_splits(collection: Collection) -> Mapping[str, bool]:
     """Splits, and whether they have judgments."""
     match collection:
-        case IrDataset() | EntityCaptions():
+        case IrDataset() | EntityCaptions() | SeenCaptions():
             return {split.name: split.judged for split in collection.splits}
         case LocalCollection():
             return {split.name: bool(split.qrels) for split in collection.splits}

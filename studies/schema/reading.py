@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from studies.schema.collection import Collection, Pair, TranslatedTopics, Translator
+from studies.schema.collection import Collection, Pair, TranslatedTopics
+from studies.schema.topic_makers import Translator
 
 
 class Reading(StrEnum):

@@ -26,7 +26,6 @@ from studies.schema.collection import (
     LocalCollection,
     LocalSplit,
     Pair,
-    People,
     Relevance,
     TranslatedTopics,
 )
@@ -43,6 +42,7 @@ from studies.schema.rung import Rung
 from studies.schema.search import Search
 from studies.schema.space import LogUniform, Parameter
 from studies.schema.study import AlignmentImprovement, ResourceEffect, Study, expand
+from studies.schema.topic_makers import People
 from studies.search_epsilon_by_pair_miracl import SEARCH
 from tests.harness.published_encoder import ARCHITECTURE, SYLLABLES, write_encoder
 from tests.harness.published_layouts import four_columns, publish_miracl_passages, publish_split, tsv, write

@@ -1,7 +1,8 @@
-"""Flickr30k-Entities in its published layout, asked by captions that were translated."""
+"""Flickr30k-Entities and XM3600 in their published layouts, asked by captions in other languages."""
 
 import gzip
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import pytest
 
 from harness.collections_read import read
 from harness.data.collections import load, open_collection
+from harness.data.guard import guard_of
 from harness.data.records import revision_of_files
 from harness.evaluate import evaluate
 from harness.parallel_examples import guard_against
-from studies.local_collections import flickr30k_entities, multi30k
-from studies.schema.collection import Collection, EntityCaptions, People, TranslatedTopics
+from studies.local_collections import flickr30k_entities, multi30k, xm3600
+from studies.schema.collection import Collection, EntityCaptions, SeenCaptions, TranslatedTopics
 from studies.schema.evaluation import Searched
 from studies.schema.published_teacher import PublishedTeacher
 from studies.schema.storage import Storage
 from studies.schema.study import Study, expand
+from studies.schema.topic_makers import People
 from tests.harness.published_layouts import tsv, write
 from tests.harness.published_study import small_study, small_text, write_world
 
@@ -156,6 +159,76 @@ def test_split_that_may_be_trained_on_is_refused() -> None:
         replace(flickr30k_entities(revision="0" * 12), split="train")
     with pytest.raises(ValueError, match="Multi30K has no language 'sw'; it has cs, de, fr"):
         multi30k("sw", original=flickr30k_entities(revision="0" * 12), revision="0" * 12)
+
+
+IMAGES = (
+    {
+        "image/key": "000411001ff7dd4f",
+        "image/locale": "sw",
+        "en": {"caption": ["A boat on a lake.", "Two men in a  boat", "A lake"], "caption/tokenized": ["a boat"]},
+        "sw": {"caption": ["Mashua ziwani", "Watu wawili"]},
+    },
+    {
+        "image/key": "000a045a0715d64d",
+        "image/locale": "te",
+        "en": {"caption": ["A red car."]},
+        "sw": {"caption": ["Gari jekundu"]},
+    },
+)
+
+
+def write_seen(folder: Path, language: str, images: Sequence[object] = IMAGES) -> SeenCaptions:
+    declared = xm3600(language, revision="0" * 12)
+    write(folder / declared.path, "".join(f"{json.dumps(image, ensure_ascii=False)}\n" for image in images))
+    return replace(declared, revision=revision_of_files(folder, (declared.path,)))
+
+
+def test_captions_in_every_language_ask_for_the_same_english_ones(tmp_path: Path) -> None:
+    for language, asked in (("sw", ["Mashua ziwani", "Gari jekundu"]), ("en", ["A boat on a lake.", "A red car."])):
+        declared = write_seen(tmp_path, language)
+        collection, report = open_collection(Storage.at(tmp_path / "s"), declared, tmp_path)
+        passages = {passage.id: passage.text for block in collection.blocks(10) for passage in block}
+        assert passages == {"000411001ff7dd4f#1": "Two men in a boat", "000411001ff7dd4f#2": "A lake"}
+        assert list(collection.topics("test", language).values()) == asked
+        assert collection.qrels("test") == {"000411001ff7dd4f": dict.fromkeys(passages, 1)}
+        assert (report.queries, report.unjudged) == ({"test": 2}, {"test": 1})
+        assert guard_of([collection]).holds("two men in a boat")
+        assert guard_of([collection]).holds("WATU WAWILI") is (language == "sw")
+
+
+def test_passages_and_images_are_known_as_the_same_in_all_languages(tmp_path: Path) -> None:
+    place = Storage.at(tmp_path)
+    swahili, english = (
+        read(place, Searched(collection=write_seen(place.data(), each), split="test")) for each in ("sw", "en")
+    )
+    assert swahili.identity == english.identity
+    assert swahili.cluster == english.cluster
+    assert swahili.topics != english.topics
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (
+            (IMAGES[0], {"image/key": "b", "en": {"caption": ["A"]}}),
+            r"captions\.jsonl, line 2: no image with captions in 'sw'",
+        ),
+        ((IMAGES[0], IMAGES[0]), r"captions\.jsonl, line 2: image '000411001ff7dd4f' occurs a second time"),
+        ((IMAGES[0], {**IMAGES[1], "sw": {"caption": [" "]}}), r"captions\.jsonl, line 2: image .* or an empty one"),
+        ((["no object"],), r"captions\.jsonl, line 1: no image with captions"),
+    ],
+    ids=("language", "twice", "empty", "list"),
+)
+def test_line_of_captions_that_is_not_as_published_is_named(
+    tmp_path: Path, images: Sequence[object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(write_seen(tmp_path, "sw", images), tmp_path)
+
+
+def test_language_that_has_no_captions_is_refused() -> None:
+    with pytest.raises(ValueError, match="XM3600 has no language 'so'; it has ar, bn"):
+        xm3600("so", revision="0" * 12)
 
 
 @pytest.fixture(scope="module")

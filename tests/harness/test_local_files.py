@@ -11,9 +11,10 @@ from harness.data.local_files import read_documents, read_qrels, read_topics
 from harness.data.records import revision_of_files
 from harness.data.retrieval import inspect
 from studies.local_collections import BINARY, ciral, clef_english
-from studies.schema.collection import LocalCollection, LocalSplit, Pair, People, TranslatedTopics
+from studies.schema.collection import LocalCollection, LocalSplit, Pair, TranslatedTopics
 from studies.schema.files import Documents, Layout, Topics
 from studies.schema.storage import Storage
+from studies.schema.topic_makers import People
 from tests.harness.published_layouts import write
 
 LA_TIMES = """<DOC>

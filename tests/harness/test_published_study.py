@@ -22,7 +22,6 @@ from harness.scoring import score
 from harness.sentence_alignment import half_away
 from harness.text_readers import LiveReader
 from studies.schema.alignment import COLUMNS
-from studies.schema.collection import Translator
 from studies.schema.key import run_key
 from studies.schema.objective import PooledMSE
 from studies.schema.parallel import ParallelText
@@ -32,6 +31,7 @@ from studies.schema.run import HELD_OUT_LINES, Student
 from studies.schema.state import read_state, write_state
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand
+from studies.schema.topic_makers import Translator
 from studies.schema.translation import PublishedTranslator
 from tests.harness.published_study import (
     DIRECT,

@@ -5,16 +5,11 @@ from dataclasses import replace
 import pytest
 
 from studies.collections import MIRACL_LANGUAGES, marco, miracl, miracl_across, miracl_in_english, published
-from studies.schema.collection import (
-    TRAIN,
-    Chrf,
-    People,
-    Relevance,
-    Translator,
-)
+from studies.schema.collection import TRAIN, Relevance
 from studies.schema.files import Documents, Layout
 from studies.schema.key import canonical, digest
 from studies.schema.reading import Reader, Reading, passage_reader, reading, refuse_rival
+from studies.schema.topic_makers import Chrf, People, Translator
 
 NLLB = Translator(
     model="facebook/nllb-200-3.3B",

@@ -15,7 +15,6 @@ from studies.epsilon_by_pair_miracl import STUDY as BY_EPSILON
 from studies.gap_by_size_miracl import STUDY
 from studies.ladders import ATLAS
 from studies.published_bases import COLBERT, LINES_WITH_ENGLISH, MIRACL_SEVEN, POOL, queries_of
-from studies.schema.collection import People
 from studies.schema.evaluation import Evaluation, Searched
 from studies.schema.execution import Execution
 from studies.schema.key import run_key
@@ -31,6 +30,7 @@ from studies.schema.run import LookUp, Student, TranslateQuery, teacher_of
 from studies.schema.search import Halving, run_of
 from studies.schema.storage import Storage
 from studies.schema.study import EpsilonOptimum, ResourceEffect, Scale, Study, expand
+from studies.schema.topic_makers import People
 from studies.schema.trials import points_of
 from studies.search_epsilon_by_pair_miracl import SEARCH
 
