@@ -7,16 +7,15 @@ the same; number 0 is nothing that can be seen.
 
 import json
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import regex
-
+from harness.data.guard import words
 from harness.data.local_files import read_topics
 from harness.data.names import ENGLISH
 from harness.data.records import check_files, text_lines
-from harness.data.retrieval import Document, Loaded
+from harness.data.retrieval import Document, Loaded, Qrels
 from studies.schema.collection import EntityCaptions, SeenCaptions
 from studies.schema.files import Layout, Topics
 
@@ -29,7 +28,6 @@ publishers, and files of two orders would share few."""
 
 _ENTITY = re.compile(r"\[/EN#(?P<number>\d+)(?:/[A-Za-z]+)+ (?P<words>[^\[\]]+)\]")
 _NOTHING_SEEN = "0"
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,27 +54,17 @@ def load_captions(folder: Path, declaration: EntityCaptions) -> Loaded:
         captions = read_captions(folder / declaration.captions, image)
         asking = _asking(folder / declaration.topics, image, text, captions)
         others = [caption for caption in captions if _words(caption.text) != _words(asking.text)]
-        judgments[image] = {other.id: _grade(asking, other, unrelated) for other in others}
+        if others:
+            judgments[image] = {other.id: _grade(asking, other, unrelated) for other in others}
         passages += [Document(other.id, other.text, other.file, other.line) for other in others]
         kept += [caption.text for caption in captions]
-    return Loaded(
-        name=declaration.name,
-        revision=declaration.revision,
-        licence=declaration.licence,
-        relevance=declaration.relevance,
-        pair=declaration.pair,
-        texts={declaration.split: asked},
-        judgments={declaration.split: judgments},
-        source=lambda: iter(passages),
-        locate=lambda split, query, passage: f"captions of {query}",
-        kept=tuple(kept),
-    )
+    return _loaded(declaration, asked, judgments, passages, kept)
 
 
 def load_seen_captions(folder: Path, declaration: SeenCaptions) -> Loaded:
     """Read the captions of one language and the English ones below a folder; raises like :func:`load_captions`.
 
-    An image with a single English caption has nothing to be found, and its query no judgment.
+    An image with a single English caption has nothing to be found, and its query no judgment; that is counted.
     """
     check_files(declaration.name, folder, patterns(declaration), declaration.revision)
     path = folder / declaration.path
@@ -93,6 +81,23 @@ def load_seen_captions(folder: Path, declaration: SeenCaptions) -> Loaded:
             judgments[image] = {other.id: SAME_IMAGE for other in others}
         passages += others
         kept += [*own, *english]
+    return _loaded(declaration, asked, judgments, passages, kept)
+
+
+def patterns(declaration: EntityCaptions | SeenCaptions) -> tuple[str, ...]:
+    """All files of a collection."""
+    if isinstance(declaration, SeenCaptions):
+        return (declaration.path,)
+    return (f"{declaration.captions}/*.txt", declaration.unrelated, declaration.topics)
+
+
+def _loaded(
+    declaration: EntityCaptions | SeenCaptions,
+    asked: Mapping[str, str],
+    judgments: Qrels,
+    passages: Sequence[Document],
+    kept: Sequence[str],
+) -> Loaded:
     (split,) = declaration.splits
     return Loaded(
         name=declaration.name,
@@ -106,13 +111,6 @@ def load_seen_captions(folder: Path, declaration: SeenCaptions) -> Loaded:
         locate=lambda split, query, passage: f"captions of {query}",
         kept=tuple(kept),
     )
-
-
-def patterns(declaration: EntityCaptions | SeenCaptions) -> tuple[str, ...]:
-    """All files of a collection."""
-    if isinstance(declaration, SeenCaptions):
-        return (declaration.path,)
-    return (f"{declaration.captions}/*.txt", declaration.unrelated, declaration.topics)
 
 
 def _seen(place: str, line: str, language: str) -> tuple[str, Sequence[str], Sequence[str]]:
@@ -151,8 +149,9 @@ def _caption(path: Path, image: str, number: int, line: str) -> Caption:
 
 def _asking(topics: Path, image: str, text: str, captions: Sequence[Caption]) -> Caption:
     """The caption that a topic is; ValueError where none is like it."""
-    words = _words(text)
-    shares = [len(words & _words(caption.text)) / len(words | _words(caption.text)) for caption in captions]
+    asked = _words(text)
+    own = [_words(caption.text) for caption in captions]
+    shares = [len(asked & each) / max(1, len(asked | each)) for each in own]
     best = max(range(len(captions)), key=lambda place: shares[place])
     if shares[best] < LEAST_SHARED:
         raise ValueError(
@@ -162,8 +161,8 @@ def _asking(topics: Path, image: str, text: str, captions: Sequence[Caption]) ->
     return captions[best]
 
 
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.casefold()))
+def _words(text: str) -> frozenset[str]:
+    return frozenset(words(text))
 
 
 def _unrelated(path: Path) -> frozenset[tuple[str, int]]:

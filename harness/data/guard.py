@@ -62,6 +62,12 @@ def _tested(collection: Loaded) -> Iterator[str]:
     yield from collection.kept
 
 
+def words(text: str) -> list[str]:
+    """The words of a text, without case, punctuation and compatible characters: what two texts are compared by."""
+    found: list[str] = _WORD.findall(_fold(text))
+    return found
+
+
 def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
