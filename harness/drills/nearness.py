@@ -13,6 +13,7 @@ from safetensors.numpy import load
 
 from harness.drills.results import journal, trained, weights
 from harness.evaluation_key import key_of
+from studies.schema.record import Metric
 from studies.schema.storage import Storage
 from studies.schema.study import Point, Study, expand
 
@@ -21,6 +22,10 @@ LOSS = 1e-5
 
 SHARE = 1e-2
 """Largest difference of another recorded value as a share of it: norms, and means of the solver's iterations."""
+
+RESIDUAL = 5e-6
+"""Largest difference of the solver's mean marginal error, which lies anywhere below its tolerance of 1e-4: where
+rounding gives one problem of a window's 160 another iteration, the mean moves by up to 6e-7; 5e-7 was seen."""
 
 CLOSE, FAR, STRAYS = 1e-4, 1e-2, 1e-3
 """A weight may be beyond the first with one in a thousand of its tensor, and never beyond the second: where a gradient
@@ -77,8 +82,14 @@ def journal_differences(
         f"{name} at step {step} is {values[name]:.8g} instead of {value:.8g}"
         for (step, metrics), (_, values) in zip(expected, found, strict=True)
         for name, value in metrics.items()
-        if not abs(values[name] - value) <= (LOSS if name.startswith("loss") else SHARE * abs(value))
+        if not abs(values[name] - value) <= _allowed(name, value)
     ]
+
+
+def _allowed(name: str, value: float) -> float:
+    if name == Metric.TRANSPORT_MARGINAL_ERROR:
+        return RESIDUAL
+    return LOSS if name.startswith("loss") else SHARE * abs(value)
 
 
 def weight_differences(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> list[str]:

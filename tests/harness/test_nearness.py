@@ -6,8 +6,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from harness.drills.nearness import journal_differences, weight_differences
+from studies.schema.record import Metric
 
-JOURNAL = [(5, {"loss": 0.8, "gradient_norm": 0.5}), (10, {"loss": 0.7, "gradient_norm": 0.4, "loss_held_out": 0.75})]
+ERROR = str(Metric.TRANSPORT_MARGINAL_ERROR)
+LAST = {"loss": 0.7, "gradient_norm": 0.4, "loss_held_out": 0.75, ERROR: 3.76e-5}
+JOURNAL = [(5, {"loss": 0.8, "gradient_norm": 0.5}), (10, LAST)]
 
 
 def with_values(**values: float) -> list[tuple[int, dict[str, float]]]:
@@ -17,6 +20,7 @@ def with_values(**values: float) -> list[tuple[int, dict[str, float]]]:
 def test_rounding_in_a_journal_is_near() -> None:
     assert journal_differences(JOURNAL, JOURNAL) == []
     assert journal_differences(JOURNAL, with_values(loss=0.7 + 4e-8, gradient_norm=0.4 + 8e-7)) == []
+    assert journal_differences(JOURNAL, with_values(**{ERROR: 3.7e-5})) == [], "one iteration of one problem"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,7 @@ def test_rounding_in_a_journal_is_near() -> None:
         with_values(loss=0.7001),
         with_values(loss_held_out=0.7499),
         with_values(gradient_norm=0.42),
+        with_values(**{ERROR: 5e-5}),
         with_values(loss=float("nan")),
         with_values(extra=1.0),
         JOURNAL[:1],
