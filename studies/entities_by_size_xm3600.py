@@ -6,9 +6,9 @@ Question
     ``entities_by_size_flickr30k`` asks this of three languages with much text, the twin is ``entities_by_size``.
 Captions
     XM3600's: 3,600 images from where 36 languages are spoken, and captions in each of these by people who saw the image
-    and no other caption. So a caption and what it asks for need not name the same things, and scores are lower than
-    where one is a translation. The first English caption of an image is the teacher's query, its other English captions
-    are the passages.
+    and no other caption. So a caption and what it asks for need not name the same things, and scores are not comparable
+    with those where one is a translation. The first English caption of an image is the teacher's query, its other
+    English captions are the passages.
 Languages
     Swahili, Telugu, Bangla, Hindi, Korean and Arabic: the named base of seven but Somali, which XM3600 lacks. Three of
     them have the least text in CC-100.

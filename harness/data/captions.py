@@ -51,9 +51,10 @@ def load_captions(folder: Path, declaration: EntityCaptions) -> Loaded:
     unrelated = _unrelated(folder / declaration.unrelated)
     kept, passages, judgments = [], [], {}
     for image, text in asked.items():
-        captions = read_captions(folder / declaration.captions, image)
+        captions = _read_captions(folder / declaration.captions, image)
         asking = _asking(folder / declaration.topics, image, text, captions)
-        others = [caption for caption in captions if _words(caption.text) != _words(asking.text)]
+        asked_in = _words(asking.text)
+        others = [caption for caption in captions if _words(caption.text) != asked_in]
         if others:
             judgments[image] = {other.id: _grade(asking, other, unrelated) for other in others}
         passages += [Document(other.id, other.text, other.file, other.line) for other in others]
@@ -129,7 +130,7 @@ def _seen(place: str, line: str, language: str) -> tuple[str, Sequence[str], Seq
     return image, own, english
 
 
-def read_captions(folder: Path, image: str) -> Sequence[Caption]:
+def _read_captions(folder: Path, image: str) -> Sequence[Caption]:
     """The captions of an image, in the order of its file; ValueError for fewer than two, or markup that is broken."""
     path = folder / f"{image.removesuffix('.jpg')}.txt"
     read = [_caption(path, image, number, line) for number, line in text_lines(path) if line.strip()]

@@ -265,15 +265,16 @@ Collection = Published | TranslatedTopics
 
 
 def passages_of(collection: Collection) -> Published:
-    """The collection whose passages are searched: that of the originals of translated topics, the English one of
-    captions that people wrote in many languages."""
+    """Whose passages are searched: those of the original of translated topics, of seen captions the English one's."""
     match collection:
         case TranslatedTopics():
             return collection.original
         case SeenCaptions():
             return replace(collection, language="en")
-        case _:
+        case IrDataset() | LocalCollection() | EntityCaptions():
             return collection
+        case unknown:
+            assert_never(unknown)
 
 
 def judged_splits(collection: Collection) -> Mapping[str, bool]:

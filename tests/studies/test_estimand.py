@@ -9,6 +9,7 @@ from ir_measures import AP, nDCG
 from studies.bases import ATLAS_COMPUTE, ATLAS_EPSILONS, ATLAS_LANGUAGES, ATLAS_OBJECTIVES, OPTICAL_ATLAS
 from studies.bitext_amount import STUDY as AMOUNTS
 from studies.clca_by_size import STUDY as CLCA
+from studies.entities_by_size import STUDY as ENTITIES
 from studies.epsilon_by_pair import STUDY as BY_PAIR
 from studies.gap_by_size import STUDY as GAP
 from studies.ladders import ATLAS
@@ -110,9 +111,10 @@ def test_improvement_under_one_objective_is_not_read_against_itself() -> None:
         replace(IMPROVED, against="ot")
 
 
-def test_clca_by_size_trains_nothing_that_gap_by_size_does_not() -> None:
+@pytest.mark.parametrize("other", [CLCA, ENTITIES], ids=lambda other: other.name)
+def test_study_that_reads_the_runs_of_gap_by_size_trains_nothing_that_it_does_not(other: Study) -> None:
     shared = {point.key: point for point in expand(GAP)}
-    assert all(shared[point.key] == point for point in expand(CLCA))
+    assert all(shared[point.key] == point for point in expand(other))
 
 
 def test_tie_assigns_where_all_of_its_labels_meet_and_nowhere_else() -> None:
